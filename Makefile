@@ -1,0 +1,40 @@
+# The one door. Each target is one line; `make bench DATA=DIR OUT=DIR PAIRS=N`.
+export PYTHONSAFEPATH := 1
+PYTHON ?= python3
+PACKAGES := datasets fusers metrics bench reports
+
+bench: .venv      ## fuse the pairs, score them, print the paper's tables
+	.venv/bin/fusebench bench $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)") $(if $(PAIRS),--pairs $(PAIRS))
+
+check: .venv      ## recompute the suite smoke and compare it with tests/record.csv
+	.venv/bin/fusebench check
+
+record: .venv     ## write tests/record.csv anew; the commit says why
+	.venv/bin/fusebench record
+
+test: lint types  ## everything that proves it, in minutes
+	.venv/bin/python -m pytest -q --durations=10
+
+test-all: lint types  ## the slow tests too
+	.venv/bin/python -m pytest -q -m "not perf"
+
+lint: .venv
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+types: .venv
+	mkdir -p build/types && ln -sfn ../.. build/types/fusebench
+	MYPYPATH=build/types .venv/bin/mypy $(PACKAGES:%=-p fusebench.%)
+
+perf: .venv       ## timings, as ratios against a reference in the same run
+	.venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf tests/perf
+
+setup:            ## create .venv and install; a failed installation leaves no .venv behind
+	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
+
+.venv:
+	$(MAKE) setup
+
+help:             ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
+
+.PHONY: bench check record test test-all lint types perf setup help

@@ -1,0 +1,1 @@
+"""Which fusers run on which pairs, and whether a score has moved."""

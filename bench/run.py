@@ -1,0 +1,241 @@
+"""Running a suite: fuse, quantise, score, write."""
+
+import csv
+import hashlib
+import io
+import json
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from fusebench.bench.suite import Suite
+from fusebench.datasets import colour, image
+from fusebench.datasets.pair import Entry, Pair
+from fusebench.fusers import vgg16_weights
+from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.catalogue import TRIVIAL
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.metrics.base import Metric
+from joblib import Parallel, delayed
+from torch import Tensor
+
+T = TypeVar("T")
+
+# Same-sized pairs go through a fuser together, so many at a time: memory stays bounded, and progress is seen.
+BATCH = 4
+
+
+class Result(NamedTuple):
+    """One row of scores.csv; every field but the score is its key."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    metric: str
+    score: float
+
+
+class Seen(NamedTuple):
+    """What is kept of a pair that was read and checked: enough to group it and to say which pixels were used."""
+
+    size: tuple[int, int]
+    modalities: tuple[str, str]
+    synthetic: bool
+    sha256: str
+
+
+# Called with the number of steps ahead, then with a text before each step and None behind the last.
+Progress = Callable[[int | str | None], None]
+
+
+def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Progress = lambda _: None) -> None:
+    """Run a suite and write what it found into a folder.
+
+    Writes `scores.csv` (`Result`), `run.json` (what was run, on which pixels, with which versions), and under
+    `fused/DATASET/FUSER/` every fused image as it was scored, beside it in colour where a source is coloured.
+
+    Every pair is read and checked before the first is fused, so that bad data costs no work. A pair and a fuser
+    that stand in several tables are run once.
+
+    Raises
+    ------
+    ValueError
+        If a pair is bad, the weights are missing or wrong, or a fuser returns something that is no image.
+    OSError
+        If the folder cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "run.json", "{}\n")  # fails now rather than after the work
+    entries = unique(entry for table in suite.values() for entry in table.entries)
+    metrics = unique(metric for table in suite.values() for metric in table.metrics)
+    if any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers):
+        vgg16_weights.load()  # likewise
+    found = Parallel(n_jobs=2, prefer="threads")(delayed(_see)(entry) for entry in entries)
+    seen: dict[tuple[str, str], Seen] = {
+        (entry.dataset, entry.name): sight for entry, sight in zip(entries, found, strict=True)
+    }
+
+    steps = _steps(suite, seen)
+    progress(len(steps))
+    results: list[Result] = []
+    read: tuple[Sequence[Entry], list[Pair]] = ((), [])
+    for fuser, batch in steps:
+        progress(f"{label(fuser)} on {batch[0].dataset}")
+        if read[0] != batch:
+            read = (batch, [entry.read() for entry in batch])
+        results += _fuse_and_score(fuser, read[1], metrics, out, device)
+    progress(None)
+
+    write_scores(out / "scores.csv", results)
+    write_text(out / "run.json", json.dumps(_describe(suite, name, entries, seen, device), indent=1) + "\n")
+
+
+def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
+    """Fuse a batch and quantise it: (N, H, W) in [0, 1] to uint8, clipped and rounded to the nearest grey level.
+
+    What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
+    """
+    fused = fuser(a, b)
+    if fused.shape != a.shape or not fused.is_floating_point():
+        raise ValueError(f"{label(fuser)} returned {fused.dtype} {tuple(fused.shape)}, expected float {tuple(a.shape)}")
+    if not torch.isfinite(fused).all():
+        raise ValueError(f"{label(fuser)} returned NaN or infinite pixels")
+    return quantise(fused)
+
+
+def quantise(x: Tensor) -> Tensor:
+    """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
+    return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
+
+
+def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dict[str, Tensor]:
+    """Score fused images by every metric: label of the metric to (N,). All three are uint8, (N, H, W)."""
+    return {metric.label: metric.score(a, b, fused).cpu() for metric in metrics}
+
+
+def unique(items: Iterable[T]) -> list[T]:
+    """Drop repetitions and keep the order."""
+    return list(dict.fromkeys(items))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", newline="")
+    part.replace(path)
+
+
+def write_scores(path: Path, results: Iterable[Result]) -> None:
+    """Write scores as CSV, sorted by their key, every digit kept."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Result._fields)
+    writer.writerows(sorted(results))
+    write_text(path, text.getvalue())
+
+
+def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
+    """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W)."""
+    return quantise(colour.join(grey.cpu() / 255, chroma))
+
+
+def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[tuple[Fuser, tuple[Entry, ...]]]:
+    """Each (fuser, batch of same-sized pairs of one kind) once, in the order of the tables."""
+    done: set[tuple[str, str, str]] = set()
+    steps: list[tuple[Fuser, tuple[Entry, ...]]] = []
+    for table in suite.values():
+        groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
+        for entry in table.entries:
+            groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
+        for group in groups.values():
+            for start in range(0, len(group), BATCH):
+                for fuser in table.fusers:
+                    keys = {(label(fuser), entry.dataset, entry.name): entry for entry in group[start : start + BATCH]}
+                    if batch := tuple(entry for key, entry in keys.items() if key not in done):
+                        steps.append((fuser, batch))
+                    done |= keys.keys()
+    return steps
+
+
+def _fuse_and_score(fuser: Fuser, pairs: list[Pair], metrics: Sequence[Metric], out: Path, device: str) -> list[Result]:
+    a, b = (torch.stack(images).to(device) for images in zip(*((p.a, p.b) for p in pairs), strict=True))
+    fused = fuse(fuser, a, b)
+    scores = score(quantise(a), quantise(b), fused, metrics)
+    folder = out / "fused" / pairs[0].dataset / label(fuser)
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair, grey in zip(pairs, fused, strict=True):
+        image.write(grey, folder / f"{pair.name}.png")
+        if pair.chroma is not None:
+            image.write(shown_in_colour(grey, pair.chroma), folder / f"{pair.name}.colour.png")
+    return [
+        Result(pair.dataset, pair.name, label(fuser), metric, values[n].item())
+        for n, pair in enumerate(pairs)
+        for metric, values in scores.items()
+    ]
+
+
+def _see(entry: Entry) -> Seen:
+    pair = entry.read()
+    digest = hashlib.sha256(pair.a.numpy().tobytes() + pair.b.numpy().tobytes()).hexdigest()
+    return Seen(pair.size, pair.modalities, pair.synthetic, digest)
+
+
+def _describe(
+    suite: Suite, name: str, entries: Sequence[Entry], seen: dict[tuple[str, str], Seen], device: str
+) -> dict[str, Any]:
+    """Tables and provenance: what the reports need besides the scores, and what a reviewer asks for."""
+    pairs: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        sight = seen[entry.dataset, entry.name]
+        pairs.setdefault(entry.dataset, {})[entry.name] = {"case": entry.case, **sight._asdict()}
+    trivial = {cls.name for cls in TRIVIAL}
+    facts = ("label", "unit", "higher_is_better", "digits", "source")
+    tables = {
+        key: {
+            "title": table.title,
+            "fusers": [{"label": label(fuser), "trivial": fuser.name in trivial} for fuser in table.fusers],
+            "pairs": [[entry.dataset, entry.name] for entry in table.entries],
+            "metrics": [{fact: getattr(metric, fact) for fact in facts} for metric in table.metrics],
+            "published": table.published,
+        }
+        for key, table in suite.items()
+    }
+    uses_vgg16 = any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers)
+    return {
+        "suite": name,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                package: metadata.version(package) for package in ("fusebench", "torch", "numpy", "scipy", "PyWavelets")
+            },
+        },
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "weights": {"vgg16": vgg16_weights.SHA256} if uses_vgg16 else {},
+        "tables": tables,
+        "pairs": pairs,
+    }
+
+
+def _commit() -> str | None:
+    """Commit of the project's own checkout, with + where it was changed; None where it runs from an installed wheel."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "pyproject.toml").is_file():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  no outside input
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

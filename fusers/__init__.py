@@ -1,0 +1,1 @@
+"""How two registered images become one: a file for each method."""

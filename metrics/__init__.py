@@ -1,0 +1,1 @@
+"""How a fused image is judged: a file for each family of metrics."""

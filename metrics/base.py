@@ -1,0 +1,88 @@
+"""What a metric is: all the facts about one, in one record; and the grey levels every metric starts from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One definition of one metric.
+
+    Parameters
+    ----------
+    name
+        The field's name for it, such as "MI".
+    convention
+        Whose definition this is: "seed" for the paper the bench began with, an author, or a code base.
+    unit
+        Unit of the score, "" for a pure number.
+    higher_is_better
+        The direction; a table bolds by it.
+    digits
+        Digits behind the point in tables.
+    source
+        The paper, and the equation in it.
+    score
+        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1].
+    variant
+        Whether this is another than the bench's own definition of the name; its label then says whose it is.
+    """
+
+    name: str
+    convention: str
+    unit: str
+    higher_is_better: bool
+    digits: int
+    source: str
+    score: Callable[[Tensor, Tensor, Tensor], Tensor]
+    variant: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name of the column: "MI", or "MI@vifb" for a variant."""
+        return f"{self.name}@{self.convention}" if self.variant else self.name
+
+
+def grey_levels(image: Tensor) -> Tensor:
+    """Give an image's grey levels as float64 from 0 to 255.
+
+    The type says the scale: uint8 is taken as it is, a floating image lies in [0, 1] and is multiplied by 255.
+
+    Raises
+    ------
+    ValueError
+        If the image is not (N, H, W) with H, W >= 2, not of those types, not finite, or out of its range.
+
+    Examples
+    --------
+    >>> grey_levels(torch.tensor([[[0, 255], [51, 0]]], dtype=torch.uint8)).tolist()
+    [[[0.0, 255.0], [51.0, 0.0]]]
+    >>> grey_levels(torch.tensor([[[0.0, 1.0], [0.2, 0.0]]], dtype=torch.float64)).tolist()
+    [[[0.0, 255.0], [51.0, 0.0]]]
+    """
+    if image.ndim != 3 or min(image.shape[1:]) < 2:
+        raise ValueError(f"a metric takes images of shape (N, H, W), at least 2 x 2, not {tuple(image.shape)}")
+    if image.dtype == torch.uint8:
+        return image.double()
+    if not image.is_floating_point():
+        raise ValueError(f"a metric takes uint8 or floating images, not {image.dtype}")
+    if not torch.isfinite(image).all():
+        raise ValueError("a metric takes finite images; this one has NaN or infinite pixels")
+    low, high = image.min().item(), image.max().item()
+    if low < 0 or high > 1:
+        raise ValueError(f"floating images lie in [0, 1], not from {low:g} to {high:g}; 0 to 255 is for uint8")
+    return 255 * image.double()
+
+
+def grey_codes(image: Tensor) -> Tensor:
+    """Give the nearest of the 256 grey levels as int64; half way, the even one, as the bench writes images.
+
+    Examples
+    --------
+    >>> grey_codes(torch.full((1, 2, 2), 0.5)).tolist()
+    [[[128, 128], [128, 128]]]
+    """
+    return grey_levels(image).round().long()
