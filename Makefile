@@ -28,6 +28,9 @@ types: .venv
 perf: .venv       ## timings, as ratios against a reference in the same run
 	.venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf tests/perf
 
+readme: .venv     ## write the README's tables and picture anew, from a run on the embedded data
+	.venv/bin/fusebench bench --out build/readme && .venv/bin/python -m fusebench.reports.readme build/readme README.md
+
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
 
@@ -37,4 +40,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf setup help
+.PHONY: bench check record test test-all lint types perf readme setup help

@@ -21,7 +21,6 @@ from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric
-from joblib import Parallel, delayed
 from torch import Tensor
 
 T = TypeVar("T")
@@ -75,11 +74,7 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
     metrics = unique(metric for table in suite.values() for metric in table.metrics)
     if any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers):
         vgg16_weights.load()  # likewise
-    found = Parallel(n_jobs=2, prefer="threads")(delayed(_see)(entry) for entry in entries)
-    seen: dict[tuple[str, str], Seen] = {
-        (entry.dataset, entry.name): sight for entry, sight in zip(entries, found, strict=True)
-    }
-
+    seen = {(entry.dataset, entry.name): _see(entry) for entry in entries}
     steps = _steps(suite, seen)
     progress(len(steps))
     results: list[Result] = []

@@ -45,8 +45,8 @@ def join(luma: Tensor, chroma: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> join(torch.tensor([[0.5]]), torch.zeros(2, 1, 1)).flatten().tolist()
-    [0.5, 0.5, 0.5]
+    >>> join(torch.tensor([[0.25]]), torch.tensor([[[0.0]], [[0.5]]]))[0].item()  # red: 0.25 + 1.402 / 2
+    0.9509999752044678
     """
     blue = luma + 1.772 * chroma[0]
     red = luma + 1.402 * chroma[1]
@@ -64,8 +64,8 @@ def merge(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     --------
     >>> merge(None, torch.full((2, 1, 1), 0.25)).flatten().tolist()
     [0.25, 0.25]
-    >>> merge(torch.full((2, 1, 1), 0.3), torch.full((2, 1, 1), -0.1)).flatten().tolist()[0]
-    0.20000000298023224
+    >>> merge(torch.full((2, 1, 1), 0.375), torch.full((2, 1, 1), -0.125)).flatten().tolist()  # (0.14 - 0.016) / 0.5
+    [0.25, 0.25]
     """
     if first is None or second is None:
         return second if first is None else first

@@ -34,6 +34,7 @@ def read(path: Path) -> tuple[Tensor, Tensor | None]:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that Pillow can do without
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()

@@ -1,13 +1,12 @@
 """Pictures of a run, from its files."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-COLUMNS = 4
 
 
 def write(out: Path) -> list[Path]:
@@ -31,20 +30,20 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, path: Path) 
         pd.read_csv(out / "scores.csv", dtype={"pair": str}).set_index(["dataset", "pair", "fuser", "metric"]).score
     )
     modalities = {"source-a": info["modalities"][0], "source-b": info["modalities"][1]}
-    rows = -(-len(table["fusers"]) // COLUMNS)
+    columns = math.ceil(math.sqrt(len(table["fusers"])))
+    rows = math.ceil(len(table["fusers"]) / columns)
     height, width = info["size"]
-    figure = Figure(figsize=(2.4 * COLUMNS, (2.4 * height / width + 0.55) * rows + 0.4), layout="constrained", dpi=150)
+    figure = Figure(figsize=(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     nature = "synthetic" if info["synthetic"] else "real"
     figure.suptitle(f"{table['title']}: {nature} pair {pair}", fontsize=10)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
     for ax, fuser in zip(axes, table["fusers"], strict=False):
         label = fuser["label"]
         title = f"{label} ({modalities[label]})" if label in modalities else label
-        values = [(m["label"], scores[dataset, pair, label, m["label"]], m["digits"]) for m in table["metrics"]]
-        caption = "  ".join(f"{metric} {value:.{max(digits - 2, 0)}f}" for metric, value, digits in values)
+        caption = "  ".join(f"{m['label']} {scores[dataset, pair, label, m['label']]:.4g}" for m in table["metrics"])
         _show(ax, out / "fused" / dataset / label / f"{pair}.png", title, caption)
     figure.savefig(path)
     return path

@@ -1,0 +1,74 @@
+"""The gate on scores: what it lets pass and what it does not."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fusebench.bench.check import KEY, TOLERANCE, compare, read_scores
+from fusebench.bench.run import Result, write_scores
+
+WAVELET = Result("CT-MRI", "p", "wavelet", "SF", 20.0)
+VGG16 = Result("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
+RECORD = [WAVELET, VGG16, Result("CT-MRI", "p", "average", "MI", 0.0)]
+
+
+def table(rows: list[Result]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=Result._fields)
+
+
+def test_equal_scores_pass() -> None:
+    assert compare(table(RECORD), table(RECORD[::-1])) == []
+
+
+@pytest.mark.parametrize("factor", [1 + 2 * TOLERANCE, 1 - 2 * TOLERANCE, 1.5])
+def test_drift_in_either_direction_is_said_with_its_size(factor: float) -> None:
+    (problem,) = compare(table(RECORD), table([WAVELET._replace(score=20 * factor), *RECORD[1:]]))
+    assert problem.startswith("CT-MRI p wavelet SF: 20 -> ")
+    assert f"{100 * (factor - 1):+.4g} %" in problem
+
+
+def test_drift_within_the_tolerance_passes() -> None:
+    assert compare(table(RECORD), table([WAVELET._replace(score=20 * (1 + TOLERANCE / 2)), *RECORD[1:]])) == []
+
+
+def test_only_float32_runs_of_lbfgs_have_the_wider_tolerance() -> None:
+    moved = [row._replace(score=row.score * 1.01) for row in RECORD]
+    assert [line.split(":")[0] for line in compare(table(RECORD), table(moved))] == ["CT-MRI p wavelet SF"]
+    exact = [VGG16._replace(fuser="vgg16[layer=conv1_2,precision=float64]")]
+    assert compare(table(exact), table([exact[0]._replace(score=20.001)]))
+    assert compare(table([VGG16]), table([VGG16._replace(score=20.5)]))
+
+
+def test_a_score_that_leaves_zero_is_drift() -> None:
+    assert "from zero" in compare(table(RECORD), table([*RECORD[:2], RECORD[2]._replace(score=1e-12)]))[0]
+
+
+def test_missing_extra_doubled_and_nan_rows_are_said() -> None:
+    nan = WAVELET._replace(score=float("nan"))
+    assert compare(table(RECORD), table(RECORD[1:])) == ["CT-MRI p wavelet SF: in the record but not computed"]
+    assert compare(table(RECORD[1:]), table(RECORD)) == ["CT-MRI p wavelet SF: computed but not in the record"]
+    assert compare(table(RECORD), table([*RECORD, WAVELET])) == ["CT-MRI p wavelet SF: twice in the run"]
+    assert compare(table(RECORD), table([nan, *RECORD[1:]])) == ["CT-MRI p wavelet SF: NaN in the run"]
+    # A record that holds NaN would let everything pass.
+    assert compare(table([nan, *RECORD[1:]]), table([nan, *RECORD[1:]])) != []
+
+
+def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
+    rows = [
+        WAVELET._replace(pair="007", fuser='odd, "name"', score=1 / 3),
+        WAVELET._replace(pair="NA", score=float("nan")),
+    ]
+    write_scores(tmp_path / "s.csv", rows)
+    read = read_scores(tmp_path / "s.csv")
+    assert [*read[KEY].itertuples(index=False, name=None)] == [tuple(row[:4]) for row in sorted(rows)]
+    assert read.score[0] == 1 / 3
+    assert pd.isna(read.score[1])
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "dataset,pair,fuser,metric,score\na,b,c,d,high\n", "\x00\x01"])
+def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"r.csv: not a file of scores"):
+        read_scores(tmp_path / "r.csv")
+    with pytest.raises(ValueError, match=r"gone.csv: no such file"):
+        read_scores(tmp_path / "gone.csv")

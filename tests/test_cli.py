@@ -1,0 +1,274 @@
+"""The command line: what it prints, and one line with exit code 2 for whatever is wrong."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fusebench.bench import cli, suite
+from fusebench.bench.check import read_scores
+from fusebench.bench.suite import Table
+from fusebench.datasets import image, phantom
+from fusebench.fusers import vgg16_weights
+from fusebench.fusers.trivial import Average, Maximum
+from fusebench.metrics.catalogue import METRICS
+from PIL import Image
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    monkeypatch.setenv(vgg16_weights.VARIABLE, "")  # --vgg16 sets it for the process; this test ends by taking it back
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return int(stop.value.code or 0), out.out, out.err
+
+    return run
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[Path, Path]:
+    """Give the files of a small CT/MRI pair."""
+    pair = phantom.pair("CT-MRI", 20, 64)
+    paths = tmp_path / "ct.png", tmp_path / "mri.png"
+    for path, grey in zip(paths, (pair.a, pair.b), strict=True):
+        image.write((255 * grey).round().to(torch.uint8), path)
+    return paths
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the suites small: trivial fusers on small synthetic pairs."""
+
+    def table(*_: object) -> suite.Suite:
+        pairs = phantom.entries(["CT-PET"], 64)[50:52]
+        return {"table3": Table("Methods, CT-PET", (Average(), Maximum()), pairs, METRICS)}
+
+    monkeypatch.setattr(suite, "paper", table)
+    monkeypatch.setattr(suite, "smoke", table)
+
+
+@pytest.mark.usefixtures("small")
+def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path) -> None:
+    code, out, err = command("bench", "--out", tmp_path / "new" / "out")
+    assert code == 0
+    assert "### Table 3: Methods, CT-PET" in out
+    assert "2 synthetic pairs, 1 case" in out
+    assert "\x1b" not in err  # no bar where there is no terminal
+    names = {str(p.relative_to(tmp_path / "new" / "out")) for p in (tmp_path / "new" / "out").rglob("*") if p.is_file()}
+    assert names == {
+        "scores.csv",
+        "run.json",
+        *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
+        "figures/table3.png",
+        *(f"fused/CT-PET/{fuser}/icbm152-z+{z}.png" for fuser in ("average", "maximum") for z in (20, 21)),
+    }
+
+
+def test_fuse_and_score(command: Run, sources: tuple[Path, Path], tmp_path: Path) -> None:
+    fused = tmp_path / "fused.png"
+    assert command("fuse", *sources, "-m", "wavelet[levels=2]", "-o", fused) == (0, "", "")
+    code, out, _ = command("score", *sources, fused, "--json")
+    scores = json.loads(out)
+    assert code == 0
+    assert list(scores) == [m.label for m in METRICS]
+    code, text, _ = command("score", *sources, fused)
+    assert f"{scores['SF']:.4f}" in text
+    assert "Hossny" in text
+
+
+def test_fuse_puts_colour_back_unless_told_not_to(command: Run, sources: tuple[Path, Path], tmp_path: Path) -> None:
+    rgb = np.zeros((64, 64, 3), dtype=np.uint8)
+    rgb[..., 0] = np.asarray(Image.open(sources[1]))
+    Image.fromarray(rgb).save(tmp_path / "pet.png")
+    for options, mode in (((), "RGB"), (("--grey",), "L")):
+        assert (
+            command("fuse", sources[0], tmp_path / "pet.png", "-m", "average", "-o", tmp_path / "f.png", *options)[0]
+            == 0
+        )
+        with Image.open(tmp_path / "f.png") as fused:
+            assert fused.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("fusers", "wavelet=bior2.2, levels=4"),
+        ("metrics", "seed paper, eq. 7"),
+        ("datasets", "phantom"),
+        ("suites", "smoke"),
+    ],
+)
+def test_list(command: Run, what: str, expected: str) -> None:
+    code, out, _ = command("list", what)
+    assert code == 0
+    assert expected in out
+
+
+@pytest.mark.usefixtures("small")
+def test_record_then_check_then_drift(command: Run, tmp_path: Path) -> None:
+    record = tmp_path / "record.csv"
+    assert command("record", "--record", record)[0] == 0
+    assert command("check", "--record", record) == (0, f"20 scores agree with {record}\n", "")
+    good = record.read_text()
+    first = read_scores(record).score[0]
+    record.write_text(good.replace(f"{first:.10g}", f"{1.001 * first:.10g}"))
+    code, out, err = command("check", "--record", record)
+    assert code == 1
+    assert "-0.0999 %" in out
+    assert "make record" in err
+    assert record.read_text() != good  # the check writes nothing
+    assert "->" in command("record", "--record", record)[1]
+    assert record.read_text() == good
+
+
+def cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:200])
+    return path
+
+
+def text(path: Path) -> Path:
+    path.write_text("not an image")
+    return path
+
+
+def thin(path: Path) -> Path:
+    Image.fromarray(np.zeros((1, 64), dtype=np.uint8)).save(path)
+    return path
+
+
+def narrower(path: Path) -> Path:
+    Image.fromarray(np.zeros((64, 63), dtype=np.uint8)).save(path)
+    return path
+
+
+BAD_FILES = {
+    "cut": (cut, "mri.png"),
+    "text": (text, "mri.png"),
+    "1 x N": (thin, "1 x 64"),
+    "another size": (narrower, "64 x 63"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_FILES)
+def test_bad_files_are_one_line_and_exit_code_2(
+    command: Run, sources: tuple[Path, Path], tmp_path: Path, bad: str
+) -> None:
+    spoil, named = BAD_FILES[bad]
+    spoil(sources[1])
+    for arguments in (("fuse", *sources, "-m", "average", "-o", tmp_path / "f.png"), ("score", *sources, sources[0])):
+        code, out, err = command(*arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert named in err
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_path: Path) -> None:
+    thin(sources[0])
+    thin(sources[1])
+    code, _, err = command("fuse", *sources, "-m", "average", "-o", tmp_path / "f.png")
+    assert code == 2
+    assert "at least 2 x 2" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["fuse", "A", "B", "-m", "magic", "-o", "f.png"], "no fuser is called 'magic'"),
+        (["fuse", "A", "B", "-m", "average", "-o", "f.jpg"], "without loss"),
+        (["fuse", "A", "B", "-m", "average", "-o", "no/such/f.png"], "there is no folder no/such"),
+        (["fuse", "A", "B", "-m", "average", "-o", "A"], "is a source"),
+        (["fuse", "A", "gone.png", "-m", "average", "-o", "f.png"], "gone.png: no such file"),
+        (["fuse", "A", "B", "-o", "f.png"], "-m"),
+        (["fuse", "A", "B", "-m", "average", "-o", "f.png", "--device", "toaster"], "toaster"),
+        (["fuse", "A", "B", "-m", "vgg16", "-o", "f.png", "--vgg16", "A"], vgg16_weights.SHA256),
+        (["bench", "papers"], "no suite is called 'papers'; known: paper, smoke"),
+        (["bench", "--data", "gone"], "gone: no such folder"),
+        (["bench", "--data", "EMPTY"], "no pairs; expected"),
+        (["bench", "--pairs", "0"], "--pairs 0"),
+        (["bench", "--pairs", "many"], "'--pairs'"),
+        (["bench", "smoke", "--pairs", "3"], "neither --data nor --pairs"),
+        (["bench", "--out", "A/results"], "Not a directory"),
+        (["check", "--record", "gone.csv"], "gone.csv: no such file"),
+        (["check", "--record", "A"], "not a file of scores"),
+        (["record", "--record", "gone/r.csv"], "there is no folder gone"),
+        (["list", "everything"], "everything"),
+        (["score", "A", "B"], "fused"),
+        (["paint"], "paint"),
+    ],
+)
+def test_nonsense_is_one_line_and_exit_code_2(
+    command: Run,
+    sources: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").mkdir()
+    names = {"A": sources[0].name, "B": sources[1].name, "A/results": f"{sources[0].name}/results"}
+    code, out, err = command(*(names.get(argument, argument) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert complaint in err
+    assert "Traceback" not in err
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(
+    command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A superuser writes anywhere, so the refusal is the file system's stand-in.
+    def refuse(self: Path, *_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    code, _, err = command("bench", "--out", tmp_path / "locked")
+    assert code == 2
+    assert "locked/run.json.part: Permission denied" in err
+
+
+def test_debug_shows_the_traceback(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["fusebench", "bench", "--data", "gone", "--debug"])
+    with pytest.raises(ValueError, match="gone"):
+        cli.main()
+    del command
+
+
+def test_a_fault_of_the_program_is_not_called_bad_input(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("x")
+
+    monkeypatch.setattr(cli, "_suite", fail)
+    code, _, err = command("bench")
+    assert code == 1
+    assert err == "fusebench: ZeroDivisionError: x (a fault of the program; --debug shows where)\n"
+
+
+def test_help_has_an_example_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv[1:] = ['bench', '--help']\n"
+        "from fusebench.bench import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    shown = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "Example: fusebench bench --data" in shown
+
+
+def test_importing_the_packages_imports_no_torch() -> None:
+    packages = ("metrics", "fusers", "datasets", "bench", "reports")
+    script = f"import sys, {', '.join(f'fusebench.{p}' for p in packages)}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-P", "-c", script], check=True)

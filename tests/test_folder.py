@@ -1,0 +1,211 @@
+"""Reading files: every kind of PNG gives the grey levels it holds, and what cannot be read is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fusebench.datasets import colour, folder, image
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+
+
+def save(path: Path, pixels: np.ndarray = GREY, mode: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(pixels)
+    (picture.convert(mode) if mode else picture).save(path)
+    return path
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    """Give the common layout with two cases of CT/MRI and one CT/PET pair."""
+    for name in ("2004", "2010", "16003"):
+        for modality in ("CT", "MRI"):
+            save(tmp_path / "CT-MRI" / modality / f"{name}.png")
+    for modality in ("CT", "PET"):
+        save(tmp_path / "PET-CT" / modality / "brain01.png")
+    return tmp_path
+
+
+def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
+    found = [(e.dataset, e.name, e.case) for e in folder.entries(layout)]
+    assert found == [
+        ("CT-MRI", "2004", "2"),
+        ("CT-MRI", "2010", "2"),
+        ("CT-MRI", "16003", "16"),
+        ("PET-CT", "brain01", "brain01"),
+    ]
+
+
+def test_the_name_of_a_kind_orders_its_sources(layout: Path) -> None:
+    kinds = {entry.dataset: entry.read().modalities for entry in folder.entries(layout)}
+    assert kinds == {"CT-MRI": ("CT", "MRI"), "PET-CT": ("PET", "CT")}
+
+
+def test_one_kind_may_be_named_itself(layout: Path) -> None:
+    assert len(folder.entries(layout / "CT-MRI")) == 3
+
+
+def test_any_two_modalities_pair_and_extensions_may_differ(tmp_path: Path) -> None:
+    save(tmp_path / "tno" / "ir" / "05.png")
+    save(tmp_path / "tno" / "vi" / "05.tif")
+    save(tmp_path / "tno" / "vi" / ".hidden.png")
+    (entry,) = folder.entries(tmp_path)
+    assert entry.read().modalities == ("ir", "vi")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mode"),
+    [(GREY, None), (GREY, "P"), (GREY, "RGB"), (GREY, "LA"), (GREY, "RGBA"), (GREY.astype(np.uint16) * 257, None)],
+    ids=["8 bit", "palette", "RGB of equal channels", "grey and opaque alpha", "opaque alpha", "16 bit"],
+)
+def test_every_grey_file_gives_its_grey_levels(tmp_path: Path, pixels: np.ndarray, mode: str | None) -> None:
+    grey, chroma = image.read(save(tmp_path / "x.png", pixels, mode))
+    assert chroma is None
+    assert grey.dtype == torch.float32
+    assert torch.equal((255 * grey.double()).round(), torch.from_numpy(GREY).double())
+
+
+def test_16_bit_keeps_what_8_bits_would_lose(tmp_path: Path) -> None:
+    grey, _ = image.read(save(tmp_path / "x.png", np.array([[0, 1], [32768, 65535]], dtype=np.uint16)))
+    assert grey.flatten().tolist() == pytest.approx([0, 1 / 65535, 32768 / 65535, 1], rel=1e-7)
+
+
+def test_bilevel_files_are_black_and_white(tmp_path: Path) -> None:
+    grey, _ = image.read(save(tmp_path / "x.png", GREY > 100))
+    assert torch.equal(grey, torch.from_numpy((GREY > 100).astype(np.float32)))
+
+
+def test_colour_gives_rounded_bt601_luma(tmp_path: Path) -> None:
+    rgb = np.zeros((2, 4, 3), dtype=np.uint8)
+    rgb[0, :3] = 255 * np.eye(3, dtype=np.uint8)
+    rgb[1, 0] = (2, 1, 5)  # 0.598 + 0.587 + 0.570 = 1.755
+    grey, chroma = image.read(save(tmp_path / "x.png", rgb))
+    # 255 times 0.299, 0.587, 0.114, rounded.
+    assert (255 * grey).round().tolist() == [[76, 150, 29, 0], [2, 0, 0, 0]]
+    assert chroma is not None
+
+
+@given(arrays(np.uint8, (3, 3, 3)))
+def test_luma_and_chroma_give_the_colour_back_within_a_level(rgb: np.ndarray) -> None:
+    back = 255 * colour.join(*colour.split(rgb)).permute(1, 2, 0).numpy()
+    # Rounding Y shifts green by up to 0.5 (1 - 0.413) / 0.587 = 0.5; clipping of a saturated chroma adds 0.3.
+    assert np.abs(back - rgb).max() <= 1
+
+
+@given(st.floats(-0.5, 0.5, width=32), st.floats(-0.5, 0.5, width=32))
+def test_merged_chroma_lies_between_its_sources(first: float, second: float) -> None:
+    merged = colour.merge(torch.full((2, 1, 1), first), torch.full((2, 1, 1), second))
+    assert merged is not None
+    assert min(first, second) - 1e-6 <= merged[0].item() <= max(first, second) + 1e-6
+
+
+def test_a_coloured_source_lends_the_pair_its_chroma(tmp_path: Path) -> None:
+    rgb = np.zeros((4, 6, 3), dtype=np.uint8)
+    rgb[..., 0] = GREY
+    pair = folder.read_pair(save(tmp_path / "ct.png"), save(tmp_path / "pet.png", rgb), "CT-PET")
+    assert pair.chroma is not None
+    assert pair.chroma[1].max() > 0.4
+
+
+def test_an_empty_folder_is_named(layout: Path) -> None:
+    (layout / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty: no pairs; expected"):
+        folder.entries(layout / "empty")
+    (layout / "PET-CT" / "CT" / "brain01.png").unlink()
+    with pytest.raises(ValueError, match=r"PET-CT/CT: an empty folder"):
+        folder.entries(layout)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        folder.entries(tmp_path / "nowhere")
+
+
+def test_a_file_without_partner_is_named(layout: Path) -> None:
+    save(layout / "CT-MRI" / "CT" / "2005.png")
+    save(layout / "CT-MRI" / "CT" / "2006.png")
+    with pytest.raises(ValueError, match=r"CT/2005.png: no partner in .*MRI;.*and 1 more"):
+        folder.entries(layout)
+
+
+def test_two_files_of_one_name_are_refused(layout: Path) -> None:
+    save(layout / "CT-MRI" / "CT" / "2004.tif")
+    with pytest.raises(ValueError, match="unique"):
+        folder.entries(layout)
+
+
+def test_sizes_that_differ_name_both_files(tmp_path: Path) -> None:
+    first, second = save(tmp_path / "a.png"), save(tmp_path / "b.png", GREY[:3])
+    with pytest.raises(ValueError, match=r"a.png is 4 x 6 but .*b.png is 3 x 6"):
+        folder.read_pair(first, second, "x")
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    whole = save(
+        tmp_path / "whole.png", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    ).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("this is no image")
+    (tmp_path / "nothing.png").write_bytes(b"")
+    for name in ("cut", "text", "nothing"):
+        with pytest.raises(ValueError, match=rf"{name}.png: cannot be read as PNG"):
+            image.read(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match=r"gone.png: no such file"):
+        image.read(tmp_path / "gone.png")
+    with pytest.raises(ValueError, match="cannot be read"):
+        image.read(tmp_path)
+
+
+def test_pixels_without_a_stated_range_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"x.tif: .*type F"):
+        image.read(save(tmp_path / "x.tif", GREY.astype(np.float32)))
+    with pytest.raises(ValueError, match="transparent"):
+        image.read(save(tmp_path / "x.png", np.zeros((4, 6, 4), dtype=np.uint8)))
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"x.png: .*bomb"):
+        image.read(path)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"\xff\xd8\xff"]))
+def test_no_bytes_make_the_reader_fail_otherwise(
+    tmp_path_factory: pytest.TempPathFactory, body: bytes, magic: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "x.png"
+    path.write_bytes(magic + body)
+    try:
+        image.read(path)
+    except ValueError as error:
+        assert "x.png" in str(error)  # noqa: PT017  most inputs raise, a few may be images
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    for name in ("x.png", "x.tif", "x.bmp"):
+        image.write(torch.from_numpy(GREY), tmp_path / name)
+        assert torch.equal((255 * image.read(tmp_path / name)[0]).round(), torch.from_numpy(GREY).float())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.bmp", "x.png", "x.tif"]
+
+
+def test_a_lossy_file_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without loss"):
+        image.write(torch.from_numpy(GREY), tmp_path / "x.jpg")
+
+
+def test_real_pairs_are_read(shared: Path) -> None:
+    entries = folder.entries(shared / "data" / "medical")
+    kinds = {entry.dataset for entry in entries}
+    assert kinds >= {"CT-MRI", "CT-PET", "SPECT-MRI"}
+    cases = {entry.case for entry in entries if entry.dataset == "CT-MRI"}
+    assert cases == {"2", "16", "21", "28", "34"}
+    first = {entry.dataset: entry for entry in reversed(entries)}
+    assert first["CT-PET"].read().size == (512, 512)
+    assert first["SPECT-MRI"].read().chroma is not None

@@ -1,0 +1,135 @@
+"""The contract every fuser keeps, and what each of the simple ones does."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import pywt
+import torch
+from fusebench.datasets.pair import Pair
+from fusebench.fusers import rules
+from fusebench.fusers.base import Fuser, label, parse
+from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.trivial import Average, Maximum, SourceA, SourceB
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.wavelet import Wavelet
+from hypothesis import given
+from hypothesis import strategies as st
+
+# Short runs: the contract does not depend on how long a method iterates.
+CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls is not VGG16LBFGS] + [VGG16LBFGS(rounds=1, iterations=2)]
+every_fuser = pytest.mark.parametrize("fuser", CONTRACT, ids=label)
+
+
+@every_fuser
+@pytest.mark.parametrize("size", [(16, 16), (17, 23)])
+def test_the_result_is_an_image_of_the_same_kind(fuser: Fuser, size: tuple[int, int], noise: torch.Generator) -> None:
+    a, b = torch.rand(2, 2, *size, generator=noise)
+    kept = a.clone(), b.clone()
+    fused = fuser(a, b)
+    assert fused.shape == a.shape
+    assert fused.dtype == torch.float32
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+    assert torch.equal(a, kept[0])
+    assert torch.equal(b, kept[1])
+    assert torch.equal(fuser(a, b), fused)
+
+
+@every_fuser
+def test_a_batch_gives_what_its_pairs_give(fuser: Fuser, pair: Pair) -> None:
+    a, b = torch.stack([pair.a, pair.b]), torch.stack([pair.b, pair.a.flip(0)])
+    alone = torch.cat([fuser(a[n : n + 1], b[n : n + 1]) for n in range(2)])
+    assert torch.allclose(fuser(a, b), alone, atol=1e-6)
+
+
+@every_fuser
+def test_two_equal_sources_come_back(fuser: Fuser, pair: Pair) -> None:
+    assert torch.allclose(fuser(pair.a[None], pair.a[None]), pair.a[None], atol=1e-5)
+
+
+@every_fuser
+def test_the_label_makes_the_fuser_again(fuser: Fuser) -> None:
+    assert parse(label(fuser), FUSERS) == fuser
+    assert hash(fuser) == hash(parse(label(fuser), FUSERS))
+    assert dataclasses.is_dataclass(fuser)
+
+
+def test_labels_show_what_differs() -> None:
+    assert label(VGG16LBFGS()) == "vgg16[layer=conv1_2]"
+    assert label(VGG16LBFGS(layer="conv2_1", rounds=3)) == "vgg16[layer=conv2_1,rounds=3]"
+    assert parse(" vgg16 ", FUSERS) == VGG16LBFGS()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no label"),
+        ("wavelet[", "no label"),
+        ("wavelt", "no fuser is called 'wavelt'; known: source-a"),
+        ("wavelet[level=3]", "no option 'level=3'.*wavelet, levels"),
+        ("wavelet[levels]", "no option 'levels'"),
+        ("wavelet[levels=four]", "'four' is not what the option takes .int"),
+        ("wavelet[levels=0]", "at least 1"),
+        ("wavelet[wavelet=sharp]", "'sharp' is none"),
+        ("average[x=1]", "none"),
+        ("vgg16[layer=conv6_1]", "conv6_1.*conv1_1"),
+        ("vgg16[initial=zero]", "blend"),
+        ("vgg16[rounds=0]", "positive"),
+        ("vgg16[precision=float16]", "float32"),
+    ],
+)
+def test_a_label_that_names_nothing_says_why(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        parse(text, FUSERS)
+
+
+def test_the_trivial_fusers_by_hand() -> None:
+    a, b = torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.5, 0.25]]])
+    assert SourceA()(a, b).tolist() == [[[0, 1]]]
+    assert SourceB()(a, b).tolist() == [[[0.5, 0.25]]]
+    assert Average()(a, b).tolist() == [[[0.25, 0.625]]]
+    assert Maximum()(a, b).tolist() == [[[0.5, 1]]]
+
+
+def test_the_rule_takes_the_more_active_region_as_a_whole() -> None:
+    a, b = torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)
+    a[0, 1, 1], b[0, 1, 2] = 3, 2
+    b[0, 0, 0] = 0.5
+    chosen = rules.choose_by_region(a, b)
+    # At (0, 0) the region of a holds the 3, so a's 0 is taken though b has a coefficient there.
+    assert chosen[0, 0, 0] == 0
+    assert chosen[0, 1, 1] == 3
+    # (1, 2) lies right of the 3: its region holds only b's 2.
+    assert chosen[0, 1, 2] == 2
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 6), st.sampled_from(pywt.wavelist(kind="discrete")))
+def test_wavelet_reconstructs_any_size(height: int, width: int, levels: int, wavelet: str) -> None:
+    noise = torch.Generator().manual_seed(height + 100 * width)
+    x = torch.rand(2, height, width, generator=noise)
+    # float32 coefficients of long filters: a few hundred roundings of 6e-8. dmey itself reconstructs to 1e-4 or so.
+    tolerance = 5e-3 if wavelet == "dmey" else 1e-4
+    assert torch.allclose(Wavelet(wavelet, levels)(x, x), x, atol=tolerance)
+
+
+def test_one_wavelet_level_by_another_route(noise: torch.Generator) -> None:
+    # The rule written out pixel by pixel on PyWavelets' own coefficients.
+    a, b = torch.rand(2, 12, 10, generator=noise, dtype=torch.float64).numpy()
+    low, high = zip(*(pywt.dwt2(x, "haar", mode="symmetric") for x in (a, b)), strict=True)
+    bands = []
+    for band_a, band_b in zip(*high, strict=True):
+        chosen = np.empty_like(band_a)
+        for i, j in np.ndindex(*band_a.shape):
+            rows, columns = [i, min(i + 1, 5)], [j, min(j + 1, 4)]
+            active_a, active_b = ((band[np.ix_(rows, columns)] ** 2).sum() for band in (band_a, band_b))
+            chosen[i, j] = band_a[i, j] if active_a > active_b else band_b[i, j]
+        bands.append(chosen)
+    expected = pywt.idwt2(((low[0] + low[1]) / 2, tuple(bands)), "haar", mode="symmetric").clip(0, 1)
+    fused = Wavelet("haar", 1)(*(torch.from_numpy(x).float()[None] for x in (a, b)))
+    assert np.allclose(fused[0].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("fuser", [Average(), Maximum(), Wavelet()], ids=label)
+def test_the_order_of_the_sources_does_not_matter(fuser: Fuser, pair: Pair) -> None:
+    assert torch.equal(fuser(pair.a[None], pair.b[None]), fuser(pair.b[None], pair.a[None]))

@@ -1,0 +1,198 @@
+"""Witnesses: closed forms, properties, and values of published codes."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fusebench.metrics.base import Metric, grey_codes, grey_levels
+from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.mutual_information import (
+    entropy,
+    fusion_mutual_information,
+    mutual_information,
+    normalised_mutual_information,
+)
+from fusebench.metrics.spatial_frequency import spatial_frequency
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import Tensor
+
+# Sums of a few thousand float64 terms.
+CLOSED = 1e-12
+
+images = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9))).map(torch.from_numpy)
+
+
+def checkerboard() -> Tensor:
+    return 255 * (torch.arange(16).view(-1, 1) + torch.arange(24)).remainder(2).to(torch.uint8)[None]
+
+
+def random(noise: torch.Generator, *shape: int) -> Tensor:
+    return torch.randint(0, 256, shape, generator=noise).to(torch.uint8)
+
+
+def test_sf_of_a_checkerboard_by_hand() -> None:
+    # Every neighbour differs by 255: 16 * 23 + 15 * 24 pairs over 16 * 24 pixels.
+    expected = 255 * math.sqrt((16 * 23 + 15 * 24) / (16 * 24))
+    assert spatial_frequency(checkerboard()).item() == pytest.approx(expected, rel=CLOSED)
+    assert expected == pytest.approx(351.107622389489, rel=CLOSED)
+
+
+def test_sf_of_a_ramp_and_of_a_constant() -> None:
+    ramp = torch.arange(24, dtype=torch.uint8).expand(1, 16, 24)
+    assert spatial_frequency(ramp).item() == pytest.approx(math.sqrt(23 / 24), rel=CLOSED)
+    assert spatial_frequency(torch.full((1, 4, 4), 9, dtype=torch.uint8)).item() == 0
+
+
+def test_entropy_of_two_and_of_all_levels() -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert entropy(checkerboard()).item() == pytest.approx(1, rel=CLOSED)
+    assert entropy(every).item() == pytest.approx(8, rel=CLOSED)
+
+
+def test_mi_of_three_equal_images_is_twice_the_entropy_and_m_is_one(noise: torch.Generator) -> None:
+    x = random(noise, 4, 20, 30)
+    assert torch.allclose(fusion_mutual_information(x, x, x), 2 * entropy(x), rtol=CLOSED)
+    assert torch.allclose(normalised_mutual_information(x, x, x), torch.ones(4, dtype=torch.float64), rtol=CLOSED)
+
+
+def test_mi_of_an_independent_pair_is_zero() -> None:
+    # Each of 64 levels of the rows meets each of 64 levels of the columns once.
+    rows = torch.arange(64, dtype=torch.uint8).view(1, -1, 1).expand(1, 64, 64)
+    assert mutual_information(rows, rows.mT).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_mi_of_a_random_independent_pair_is_its_counting_bias(noise: torch.Generator) -> None:
+    x, y = (torch.randint(0, 8, (1, 512, 512), generator=noise).to(torch.uint8) for _ in range(2))
+    bias = 49 / (2 * 512**2 * math.log(2))
+    # The statistic is chi-squared with 49 degrees of freedom: its standard deviation is sqrt(2 / 49) of its mean.
+    assert mutual_information(x, y).item() == pytest.approx(bias, rel=5 * math.sqrt(2 / 49))
+
+
+def test_scores_of_four_levels_by_hand() -> None:
+    a = (torch.arange(8) >= 4).to(torch.uint8).expand(1, 8, 8)
+    fused = 100 * a + 50 * a.mT
+    scores = {m.label: m.score(a, a.mT, fused).item() for m in METRICS}
+    # H(a) = H(b) = 1, H(f) = 2, f tells a and b: I = 1 each, M = 1/3 + 1/3.
+    assert scores["EN"] == pytest.approx(2, rel=CLOSED)
+    assert scores["MI"] == pytest.approx(2, rel=CLOSED)
+    assert scores["M"] == pytest.approx(2 / 3, rel=CLOSED)
+    assert scores["Q_MI"] == pytest.approx(4 / 3, rel=CLOSED)
+
+
+def test_constant_images_have_defined_scores(noise: torch.Generator) -> None:
+    flat, x = torch.full((1, 8, 8), 77, dtype=torch.uint8), random(noise, 1, 8, 8)
+    for a, b, fused in ((flat, flat, flat), (x, flat, flat), (x, x, flat)):
+        assert {m.label: m.score(a, b, fused).item() for m in METRICS} == dict.fromkeys(
+            ("SF", "EN", "MI", "M", "Q_MI"), 0
+        )
+    # A constant source adds nothing; the other term stands.
+    assert normalised_mutual_information(x, flat, x).item() == pytest.approx(0.5, rel=CLOSED)
+
+
+@given(images, st.data())
+def test_mi_is_symmetric_bounded_and_blind_to_relabelling(x: Tensor, data: st.DataObject) -> None:
+    y = torch.from_numpy(data.draw(arrays(np.uint8, tuple(x.shape))))
+    mi = mutual_information(x, y)
+    assert torch.allclose(mi, mutual_information(y, x), atol=CLOSED)
+    assert (mi >= 0).all()
+    assert (mi <= torch.minimum(entropy(x), entropy(y)) + CLOSED).all()
+    assert torch.allclose(mi, mutual_information(255 - x, y), atol=CLOSED)
+
+
+@given(images, st.data())
+def test_scores_do_not_depend_on_the_order_of_the_sources(a: Tensor, data: st.DataObject) -> None:
+    b, fused = (torch.from_numpy(data.draw(arrays(np.uint8, tuple(a.shape)))) for _ in range(2))
+    for metric in METRICS:
+        assert torch.allclose(metric.score(a, b, fused), metric.score(b, a, fused), rtol=CLOSED, atol=CLOSED)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
+def test_a_batch_scores_like_its_images(metric: Metric, noise: torch.Generator) -> None:
+    a, b, fused = (random(noise, 3, 11, 13) for _ in range(3))
+    alone = torch.cat([metric.score(a[n : n + 1], b[n : n + 1], fused[n : n + 1]) for n in range(3)])
+    together = metric.score(a, b, fused)
+    assert together.dtype == torch.float64
+    assert together.shape == (3,)
+    assert torch.allclose(together, alone, rtol=CLOSED)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
+def test_uint8_and_unit_range_are_one_image(metric: Metric, noise: torch.Generator) -> None:
+    triple = [random(noise, 2, 9, 9) for _ in range(3)]
+    exact = metric.score(*triple)
+    assert torch.allclose(exact, metric.score(*(x.double() / 255 for x in triple)), rtol=CLOSED)
+    # float32 holds k / 255 to 6e-8.
+    assert torch.allclose(exact, metric.score(*(x.float() / 255 for x in triple)), rtol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
+def test_the_gpu_scores_like_the_cpu(metric: Metric, noise: torch.Generator) -> None:
+    triple = [random(noise, 2, 64, 64) for _ in range(3)]
+    on_gpu = metric.score(*(x.cuda() for x in triple)).cpu()
+    # Counts are exact; only the order of a sum of 256 terms may differ.
+    assert torch.allclose(metric.score(*triple), on_gpu, rtol=CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [
+        (torch.zeros(4, 4), r"\(N, H, W\)"),
+        (torch.zeros(1, 1, 9), "at least 2 x 2"),
+        (torch.zeros(1, 4, 4, dtype=torch.int32), "int32"),
+        (torch.full((1, 4, 4), math.nan), "NaN"),
+        (torch.full((1, 4, 4), 255.0), "uint8"),
+        (torch.full((1, 4, 4), -0.1), r"\[0, 1\]"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: Tensor, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        grey_levels(image)
+
+
+def test_images_of_two_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 4, 4\) and \(1, 4, 5\)"):
+        mutual_information(torch.zeros(1, 4, 4), torch.zeros(1, 4, 5))
+
+
+def test_grey_codes_round_half_to_even() -> None:
+    assert grey_codes(torch.tensor([[[0.5, 1.5], [2.5, 254.6]]], dtype=torch.float64) / 255).flatten().tolist() == [
+        0,
+        2,
+        2,
+        255,
+    ]
+
+
+# label of ours -> who computed the value, and its name there; all are conventions that equal the seed's.
+# Values from Octave were printed with 10 digits.
+PEERS = [
+    ("SF", "py_ref", "SF_over_MN", 1e-9),
+    ("SF", "vifb", "SF", 1e-9),
+    ("SF", "mfif_metrics", "SF", 1e-9),
+    ("EN", "vifb", "EN", 1e-9),
+    ("EN", "dungdz", "EN", 1e-9),
+    ("MI", "py_ref", "MI_bits", 1e-9),
+    ("MI", "dungdz", "MI", 1e-9),
+    ("Q_MI", "py_ref", "NMI_hossny", 1e-9),
+    ("Q_MI", "mfif_metrics", "Q_MI", 1e-9),
+]
+
+
+@pytest.mark.parametrize("case", ["f_avg", "f_max", "crop64_f_avg"])
+@pytest.mark.parametrize(("label", "peer", "name", "tolerance"), PEERS)
+def test_published_codes_give_the_same(
+    shared: Path, case: str, label: str, peer: str, name: str, tolerance: float
+) -> None:
+    folder = shared / "oracles" / "metrics"
+    expected = json.loads((folder / "metrics_oracle.json").read_text())[case][peer][name]
+    names = ("a_64", "b_64", "f_avg_64") if case.startswith("crop64") else ("a", "b", case)
+    a, b, fused = (torch.from_numpy(np.array(Image.open(folder / f"{n}.png")))[None] for n in names)
+    metric = next(m for m in METRICS if m.label == label)
+    assert metric.score(a, b, fused).item() == pytest.approx(expected, rel=tolerance)

@@ -1,0 +1,90 @@
+"""What is installed: the wheel holds fusebench and nothing else; what the documents say is so."""
+
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from fusebench.fusers.catalogue import FUSERS
+from fusebench.metrics.catalogue import METRICS
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("datasets", "fusers", "metrics", "bench", "reports")
+MODULES = sorted(f"fusebench.{p}.{f.stem}" for p in PACKAGES for f in (ROOT / p).glob("*.py") if f.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_are_true(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.failed == 0
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
+    # --no-build-isolation: the tests run without the network.
+    build = ["pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", *build], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    inside = [name for name in names if ".dist-info/" not in name]
+    assert inside
+    assert all(re.fullmatch(rf"fusebench/({'|'.join(PACKAGES)})/\w+\.\w+", name) for name in inside)
+    sources = {f"fusebench/{p}/{f.name}" for p in PACKAGES for f in (ROOT / p).glob("*.py")}
+    assert sources == {name for name in inside if name.endswith(".py")}
+
+
+def test_every_import_points_the_way_the_house_is_built() -> None:
+    # Package -> the packages it may import. docs/adr/0001.
+    allowed = {
+        "datasets": {"datasets"},
+        "metrics": {"metrics"},
+        "fusers": {"fusers"},
+        "bench": {"bench", "datasets", "fusers", "metrics"},
+        "reports": {"reports"},
+    }
+    for package, may in allowed.items():
+        for file in (ROOT / package).glob("*.py"):
+            imported = set(re.findall(r"from fusebench\.(\w+)|from fusebench import (\w+)", file.read_text()))
+            found = {name for pair in imported for name in pair if name}
+            if file.name == "cli.py":
+                found -= {"reports"}  # the command line is where run and report meet
+            assert found <= may, file
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/adr/{n}" for n in sorted(p.name for p in (ROOT / "docs/adr").glob("*.md"))),
+    ],
+)
+def test_links_in_documents_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_pinned_versions_cover_what_is_installed_directly() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    wanted = {
+        re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r'^\s+"([A-Za-z][\w.-]*)', block, re.MULTILINE)
+    }
+    pinned = {
+        re.sub(r"[-_.]+", "-", line.split("==")[0]).lower()
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    assert wanted <= pinned
+
+
+def test_every_record_and_fuser_is_documented() -> None:
+    for metric in METRICS:
+        assert metric.source
+        assert metric.digits >= 0
+    assert len({metric.label for metric in METRICS}) == len(METRICS)
+    assert len({cls.name for cls in FUSERS}) == len(FUSERS)
+    assert all(cls.__doc__ for cls in FUSERS)

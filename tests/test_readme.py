@@ -1,0 +1,65 @@
+"""The README's numbers come from the code."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from fusebench.bench import run
+from fusebench.bench.suite import paper
+from fusebench.datasets import phantom
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.reports import readme, tables
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def rows(text: str) -> dict[tuple[str, str], list[str]]:
+    """Give the cells of every table row, without the marks of the best."""
+    found = {}
+    for table in text.split("### ")[1:]:
+        for line in table.splitlines():
+            if line.startswith("| "):
+                name, *cells = (cell.strip(" *_") for cell in line.strip("|").split("|"))
+                found[table.splitlines()[0], name] = cells
+    return found
+
+
+def test_its_tables_hold_what_the_code_computes(tmp_path: Path) -> None:
+    # Everything but the L-BFGS rows, which take minutes and differ in the last digits between processors.
+    suite = {
+        name: dataclasses.replace(table, fusers=tuple(f for f in table.fusers if not isinstance(f, VGG16LBFGS)))
+        for name, table in paper(phantom.entries()).items()
+    }
+    run.run(suite, tmp_path, name="paper")
+    shown = rows(README.read_text(encoding="utf-8"))
+    computed = rows("".join(tables.write(tmp_path)))
+    assert len(computed) > 20
+    assert {key: shown.get(key) for key in computed} == computed
+    # And every layer and method has its row.
+    vgg16 = {name for title, name in shown if title.startswith("Table 1") and name.startswith("vgg16")}
+    assert len(vgg16) == 13
+
+
+def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tables" / "table1.md").write_text("### one\n")
+    (tmp_path / "figures" / "table2.png").write_bytes(b"picture")
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    readme.write(tmp_path, page)
+    assert page.read_text() == f"before\n{readme.BEGIN}\n### one\n\n{readme.END}\nafter\n"
+    assert (tmp_path / readme.PICTURE).read_bytes() == b"picture"
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="expected once"):
+        readme.write(tmp_path, page)
+
+
+def test_every_command_it_shows_exists() -> None:
+    from fusebench.bench.cli import app
+
+    commands = {command.name for command in app.registered_commands}
+    shown = set(re.findall(r"^    fusebench (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+    assert shown == commands

