@@ -24,7 +24,6 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process: exit code, stdout, stderr."""
-
     monkeypatch.setenv(vgg16_weights.VARIABLE, "")  # --vgg16 sets it for the process; this test ends by taking it back
 
     def run(*arguments: object) -> tuple[int, str, str]:
