@@ -20,7 +20,7 @@ from fusebench.fusers import vgg16_weights
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL
 from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.metrics.base import Metric
+from fusebench.metrics.base import Metric, sharing
 from torch import Tensor
 
 T = TypeVar("T")
@@ -110,7 +110,8 @@ def quantise(x: Tensor) -> Tensor:
 
 def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dict[str, Tensor]:
     """Score fused images by every metric: label of the metric to (N,). All three are uint8, (N, H, W)."""
-    return {metric.label: metric.score(a, b, fused).cpu() for metric in metrics}
+    with sharing():
+        return {metric.label: metric.score(a, b, fused).cpu() for metric in metrics}
 
 
 def unique(items: Iterable[T]) -> list[T]:

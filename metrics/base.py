@@ -1,10 +1,17 @@
 """What a metric is: all the facts about one, in one record; and the grey levels every metric starts from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Made = TypeVar("Made")
+_made: ContextVar[dict[Any, Any] | None] = ContextVar("made", default=None)
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Metric:
     source
         The paper, and the equation in it.
     score
-        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1].
+        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1]. The sources may be
+        (1, H, W) and stand for every fused image.
     variant
         Whether this is another than the bench's own definition of the name; its label then says whose it is.
     """
@@ -46,6 +54,41 @@ class Metric:
         return f"{self.name}@{self.convention}" if self.variant else self.name
 
 
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Let metrics share work: inside, what a `shared` function makes of the same tensors is made once.
+
+    What was made is kept until the end of the block.
+    """
+    token = _made.set({})
+    try:
+        yield
+    finally:
+        _made.reset(token)
+
+
+def shared(function: Callable[..., Made]) -> Callable[..., Made]:
+    """Mark a function of tensors (and hashable values, by position) as work that several metrics need.
+
+    Its results are used by others, so nobody changes them in place.
+    """
+
+    @wraps(function)
+    def once(*arguments: Any) -> Made:
+        made = _made.get()
+        if made is None:
+            return function(*arguments)
+        # By identity: tensors are not compared. The arguments are kept, so that no other gets their identity.
+        key = (function, *(id(x) if isinstance(x, Tensor) else x for x in arguments))
+        if key not in made:
+            made[key] = arguments, function(*arguments)
+        result: Made = made[key][1]
+        return result
+
+    return once
+
+
+@shared
 def grey_levels(image: Tensor) -> Tensor:
     """Give an image's grey levels as float64 from 0 to 255.
 
@@ -77,6 +120,7 @@ def grey_levels(image: Tensor) -> Tensor:
     return 255 * image.double()
 
 
+@shared
 def grey_codes(image: Tensor) -> Tensor:
     """Give the nearest of the 256 grey levels as int64; half way, the even one, as the bench writes images.
 

@@ -7,7 +7,7 @@ smoothing and no other binning. Logarithms are to base 2, so the unit is the bit
 import math
 
 import torch
-from fusebench.metrics.base import Metric, grey_codes
+from fusebench.metrics.base import Metric, grey_codes, shared
 from torch import Tensor
 
 LEVELS = 256
@@ -125,9 +125,10 @@ def _share(fused: Tensor, source: Tensor) -> Tensor:
     return torch.where(total > 0, (total - h_fs).clamp(min=0) / total.clamp(min=1e-300), 0.0)
 
 
+@shared
 def _entropies(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Give H(x), H(y) and the joint H(x, y), each (N,)."""
-    if x.shape != y.shape:
+    if x.shape[1:] != y.shape[1:] or (x.shape[0] != y.shape[0] and 1 not in (x.shape[0], y.shape[0])):
         raise ValueError(f"images of one size are compared, not {tuple(x.shape)} and {tuple(y.shape)}")
     joint = _histogram(LEVELS * grey_codes(x) + grey_codes(y), LEVELS**2).view(-1, LEVELS, LEVELS)
     return _entropy(joint.sum(dim=2)), _entropy(joint.sum(dim=1)), _entropy(joint.flatten(1))

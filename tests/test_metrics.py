@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fusebench.metrics.base import Metric, grey_codes, grey_levels
+from fusebench.metrics.base import Metric, grey_codes, grey_levels, shared, sharing
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import (
     entropy,
@@ -120,6 +120,31 @@ def test_a_batch_scores_like_its_images(metric: Metric, noise: torch.Generator) 
     assert together.dtype == torch.float64
     assert together.shape == (3,)
     assert torch.allclose(together, alone, rtol=CLOSED)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
+def test_one_pair_of_sources_stands_for_many_fused_images(metric: Metric, noise: torch.Generator) -> None:
+    a, b, fused = random(noise, 1, 11, 13), random(noise, 1, 11, 13), random(noise, 3, 11, 13)
+    repeated = metric.score(a.expand(3, -1, -1), b.expand(3, -1, -1), fused)
+    assert torch.allclose(metric.score(a, b, fused), repeated, rtol=CLOSED)
+
+
+def test_shared_work_is_done_once_and_gives_the_same(noise: torch.Generator) -> None:
+    calls = []
+
+    @shared
+    def double(image: Tensor, factor: int) -> Tensor:
+        calls.append(factor)
+        return factor * image
+
+    x, y = random(noise, 2, 9, 9), random(noise, 2, 9, 9)
+    with sharing():
+        assert double(x, 2) is double(x, 2)
+        assert torch.equal(double(y, 2), 2 * y)
+        assert calls == [2, 2]
+        inside = [metric.score(x, y, x) for metric in METRICS]
+    assert double(x, 2) is not double(x, 2)
+    assert all(torch.equal(one, metric.score(x, y, x)) for one, metric in zip(inside, METRICS, strict=True))
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)

@@ -118,5 +118,5 @@ def test_the_figure_shows_every_fuser(tmp_path: Path) -> None:
     make(tmp_path)
     (path,) = figures.write(tmp_path)
     with Image.open(path) as picture:
-        assert picture.size[0] > 1000
+        assert picture.size[0] > 600
         assert len(picture.convert("L").getcolors()) > 10
