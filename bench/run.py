@@ -6,6 +6,7 @@ import io
 import json
 import platform
 import subprocess
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -39,6 +40,17 @@ class Result(NamedTuple):
     score: float
 
 
+class Loss(NamedTuple):
+    """One row of losses.csv: an evaluation of an iterative fuser."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    round: int
+    evaluation: int
+    loss: float
+
+
 class Seen(NamedTuple):
     """What is kept of a pair that was read and checked: enough to group it and to say which pixels were used."""
 
@@ -55,8 +67,9 @@ Progress = Callable[[int | str | None], None]
 def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Progress = lambda _: None) -> None:
     """Run a suite and write what it found into a folder.
 
-    Writes `scores.csv` (`Result`), `run.json` (what was run, on which pixels, with which versions), and under
-    `fused/DATASET/FUSER/` every fused image as it was scored, beside it in colour where a source is coloured.
+    Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (what was run, on which pixels, with which
+    versions), and under `fused/DATASET/FUSER/` every fused image as it was scored, beside it in colour where a source
+    is coloured.
 
     Every pair is read and checked before the first is fused, so that bad data costs no work. A pair and a fuser
     that stand in several tables are run once.
@@ -78,15 +91,19 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
     steps = _steps(suite, seen)
     progress(len(steps))
     results: list[Result] = []
+    losses: list[Loss] = []
     read: tuple[Sequence[Entry], list[Pair]] = ((), [])
     for fuser, batch in steps:
         progress(f"{label(fuser)} on {batch[0].dataset}")
         if read[0] != batch:
             read = (batch, [entry.read() for entry in batch])
-        results += _fuse_and_score(fuser, read[1], metrics, out, device)
+        scored, traced = _fuse_and_score(fuser, read[1], metrics, out, device)
+        results += scored
+        losses += traced
     progress(None)
 
-    write_scores(out / "scores.csv", results)
+    write_rows(out / "scores.csv", Result._fields, sorted(results))
+    write_rows(out / "losses.csv", Loss._fields, losses)
     write_text(out / "run.json", json.dumps(_describe(suite, name, entries, seen, device), indent=1) + "\n")
 
 
@@ -126,12 +143,12 @@ def write_text(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def write_scores(path: Path, results: Iterable[Result]) -> None:
-    """Write scores as CSV, sorted by their key, every digit kept."""
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as CSV, every digit kept."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Result._fields)
-    writer.writerows(sorted(results))
+    writer.writerow(header)
+    writer.writerows(rows)
     write_text(path, text.getvalue())
 
 
@@ -158,9 +175,22 @@ def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[tuple[Fuser,
     return steps
 
 
-def _fuse_and_score(fuser: Fuser, pairs: list[Pair], metrics: Sequence[Metric], out: Path, device: str) -> list[Result]:
+def _fuse_and_score(
+    fuser: Fuser, pairs: list[Pair], metrics: Sequence[Metric], out: Path, device: str
+) -> tuple[list[Result], list[Loss]]:
     a, b = (torch.stack(images).to(device) for images in zip(*((p.a, p.b) for p in pairs), strict=True))
-    fused = fuse(fuser, a, b)
+    losses: list[Loss] = []
+    if isinstance(fuser, VGG16LBFGS):
+        # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
+        traces = [fuser.trace(x, y) for x, y in zip(a, b, strict=True)]
+        fused = quantise(torch.stack([trace.image for trace in traces]))
+        losses = [
+            Loss(pair.dataset, pair.name, label(fuser), 1 + bisect_right(trace.rounds, index), 1 + index, loss)
+            for pair, trace in zip(pairs, traces, strict=True)
+            for index, loss in enumerate(trace.losses)
+        ]
+    else:
+        fused = fuse(fuser, a, b)
     scores = score(quantise(a), quantise(b), fused, metrics)
     folder = out / "fused" / pairs[0].dataset / label(fuser)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,11 +198,12 @@ def _fuse_and_score(fuser: Fuser, pairs: list[Pair], metrics: Sequence[Metric], 
         image.write(grey, folder / f"{pair.name}.png")
         if pair.chroma is not None:
             image.write(shown_in_colour(grey, pair.chroma), folder / f"{pair.name}.colour.png")
-    return [
+    results = [
         Result(pair.dataset, pair.name, label(fuser), metric, values[n].item())
         for n, pair in enumerate(pairs)
         for metric, values in scores.items()
     ]
+    return results, losses
 
 
 def _see(entry: Entry) -> Seen:

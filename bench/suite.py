@@ -1,13 +1,16 @@
 """Suites: which fusers run on which pairs, judged by which metrics."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fusebench.bench import published
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Entry
+from fusebench.fusers import multifocus_weights
 from fusebench.fusers.base import Fuser
 from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.fusers.vgg16_weights import LAYERS
 from fusebench.metrics.base import Metric
@@ -53,6 +56,8 @@ def paper(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     trivial = tuple(cls() for cls in TRIVIAL)
     layers = tuple(VGG16LBFGS(layer=layer) for layer in LAYERS)
     methods = tuple(cls() for cls in FUSERS)
+    if os.environ.get(multifocus_weights.VARIABLE):
+        methods = (*methods, MultiFocusCNN(weights="published"))
     columns = (SF, MI, M)
     tables = {
         "table1": Table(f"VGG16 + L-BFGS by layer, {order[0]}", (*trivial, *layers), first, columns, published.TABLE_1)

@@ -1,6 +1,7 @@
 """Every fuser of the bench, in the order of the tables: one line each."""
 
 from fusebench.fusers.base import Fuser
+from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.trivial import Average, Maximum, SourceA, SourceB
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.fusers.wavelet import Wavelet
@@ -11,5 +12,6 @@ TRIVIAL: tuple[type[Fuser], ...] = (SourceA, SourceB, Average, Maximum)
 FUSERS: tuple[type[Fuser], ...] = (
     *TRIVIAL,
     Wavelet,
+    MultiFocusCNN,
     VGG16LBFGS,
 )

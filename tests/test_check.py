@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fusebench.bench.check import KEY, TOLERANCE, compare, read_scores
-from fusebench.bench.run import Result, write_scores
+from fusebench.bench.run import Result, write_rows
 
 WAVELET = Result("CT-MRI", "p", "wavelet", "SF", 20.0)
 VGG16 = Result("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
@@ -58,7 +58,7 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
         WAVELET._replace(pair="007", fuser='odd, "name"', score=1 / 3),
         WAVELET._replace(pair="NA", score=float("nan")),
     ]
-    write_scores(tmp_path / "s.csv", rows)
+    write_rows(tmp_path / "s.csv", Result._fields, sorted(rows))
     read = read_scores(tmp_path / "s.csv")
     assert [*read[KEY].itertuples(index=False, name=None)] == [tuple(row[:4]) for row in sorted(rows)]
     assert read.score[0] == 1 / 3

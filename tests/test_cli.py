@@ -68,9 +68,10 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
     names = {str(p.relative_to(tmp_path / "new" / "out")) for p in (tmp_path / "new" / "out").rglob("*") if p.is_file()}
     assert names == {
         "scores.csv",
+        "losses.csv",
         "run.json",
         *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
-        "figures/table3.png",
+        *(f"figures/figure9.{kind}" for kind in ("png", "pdf")),
         *(f"fused/CT-PET/{fuser}/icbm152-z+{z}.png" for fuser in ("average", "maximum") for z in (20, 21)),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fusebench.bench.run import Result, write_scores
+from fusebench.bench.run import Loss, Result, write_rows
 from fusebench.reports import figures, tables
 from PIL import Image
 
@@ -30,7 +30,8 @@ def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] 
         for metric, values in zip((UP, DOWN), columns, strict=True)
         for n, pair in enumerate(PAIRS)
     ]
-    write_scores(folder / "scores.csv", rows)
+    write_rows(folder / "scores.csv", Result._fields, rows)
+    write_rows(folder / "losses.csv", Loss._fields, [])
     info = {"size": [6, 8], "modalities": ["CT", "MRI"], "synthetic": synthetic, "sha256": "0"}
     description = {
         "suite": "paper",

@@ -1,0 +1,101 @@
+"""The weights of the multi-focus network: this project's own, or the published ones where the user has them."""
+
+import hashlib
+import itertools
+import os
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SOURCES = ("own", "published")
+VARIABLE = "FUSEBENCH_CNN"
+OWN_FILE = "multifocus.safetensors"
+OWN_SHA256 = "4add382ca578205605988354fda06163824d3bd9fbfeadac0e436e89a82ea0fa"
+# Of the authors' light model, cnnmodel.mat.
+PUBLISHED_SHA256 = "f826e6739aa6cea943a1323642468760102fc735ff090cd83ab28d998ba76a20"
+CHANNELS = (1, 64, 128, 256)
+
+
+class Weights(NamedTuple):
+    """A siamese branch of three 3 x 3 convolutions and what joins the branches: one kernel (light) or two (full)."""
+
+    branch: tuple[tuple[Tensor, Tensor], ...]
+    dense: tuple[Tensor, ...]
+
+
+def load(source: str) -> Weights:
+    """Load the weights "own" or "published", verified.
+
+    Own weights are verified by their digest. Of the published ones the digest of the light model is known; a full model
+    is told by its shapes.
+
+    Raises
+    ------
+    ValueError
+        If no file is named for "published", or a file is missing, damaged or not the network.
+    """
+    return _own() if source == "own" else _published(os.environ.get(VARIABLE, ""))
+
+
+@lru_cache(maxsize=1)
+def _own() -> Weights:
+    from safetensors.torch import load as parse
+
+    content = (resources.files("fusebench.fusers") / OWN_FILE).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != OWN_SHA256:
+        raise ValueError(f"{OWN_FILE}: its SHA-256 is {found}, expected {OWN_SHA256}; the installation is damaged")
+    return from_tensors(parse(content))
+
+
+def from_tensors(tensors: dict[str, Tensor]) -> Weights:
+    """Give the weights held under the names of this project's own file."""
+    branch = tuple((tensors[f"branch.{i}.weight"], tensors[f"branch.{i}.bias"]) for i in range(len(CHANNELS) - 1))
+    return Weights(branch, (tensors["dense.weight"],))
+
+
+@lru_cache(maxsize=1)
+def _published(named: str) -> Weights:
+    from scipy.io import loadmat
+
+    if not named:
+        raise ValueError(
+            f"the published weights are not part of this project; name their file: --weights FILE.mat or {VARIABLE}"
+        )
+    path = Path(named)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; --weights or {VARIABLE} must name the published .mat file")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        arrays = loadmat(path)
+        weights = _from_matlab(arrays)
+    except Exception as error:  # whatever the parser makes of a file of another kind
+        raise ValueError(
+            f"{path}: not the published network ({error}); its SHA-256 is {found}, the light model's {PUBLISHED_SHA256}"
+        ) from error
+    if len(weights.dense) == 1 and found != PUBLISHED_SHA256:
+        raise ValueError(f"{path}: not the published light model; its SHA-256 is {found}, expected {PUBLISHED_SHA256}")
+    return weights
+
+
+def _from_matlab(arrays: dict[str, Any]) -> Weights:
+    """Arrange the published arrays: their spatial axis runs down the columns."""
+    branch = []
+    for index, (before, after) in enumerate(itertools.pairwise(CHANNELS), start=1):
+        array = arrays[f"weights_b1_{index}"].reshape(before, 9, after)
+        branch.append((_kernel(array, 3), torch.from_numpy(arrays[f"biases_b1_{index}"].ravel().astype(np.float32))))
+    if "weights_feature" in arrays:
+        wide = arrays["weights_feature"].reshape(512, 64, 256)
+        return Weights(tuple(branch), (_kernel(wide, 8), _kernel(arrays["weights_output"].reshape(256, 1, 2), 1)))
+    return Weights(tuple(branch), (_kernel(arrays["weights_output"].reshape(512, 64, 2), 8),))
+
+
+def _kernel(array: np.ndarray, side: int) -> Tensor:
+    """(in, side * side down the columns, out) to (out, in, side, side)."""
+    before, _, after = array.shape
+    kernel = array.reshape(before, side, side, after).transpose(3, 0, 2, 1)
+    return torch.from_numpy(np.ascontiguousarray(kernel, dtype=np.float32))
