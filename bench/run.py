@@ -56,6 +56,7 @@ class Seen(NamedTuple):
 
     size: tuple[int, int]
     modalities: tuple[str, str]
+    coloured: tuple[str, ...]
     synthetic: bool
     sha256: str
 
@@ -209,7 +210,7 @@ def _fuse_and_score(
 def _see(entry: Entry) -> Seen:
     pair = entry.read()
     digest = hashlib.sha256(pair.a.numpy().tobytes() + pair.b.numpy().tobytes()).hexdigest()
-    return Seen(pair.size, pair.modalities, pair.synthetic, digest)
+    return Seen(pair.size, pair.modalities, pair.coloured, pair.synthetic, digest)
 
 
 def _describe(

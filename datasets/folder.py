@@ -64,7 +64,9 @@ def read_pair(first: Path, second: Path, dataset: str, modalities: tuple[str, st
     if a.shape != b.shape:
         sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
         raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
-    return Pair(a, b, dataset, first.stem, case_of(first.stem), modalities, colour.merge(chroma_a, chroma_b))
+    coloured = tuple(m for m, chroma in zip(modalities, (chroma_a, chroma_b), strict=True) if chroma is not None)
+    chroma = colour.merge(chroma_a, chroma_b)
+    return Pair(a, b, dataset, first.stem, case_of(first.stem), modalities, chroma, coloured)
 
 
 def _entries(kind: Path) -> list[Entry]:

@@ -28,6 +28,8 @@ class Pair:
     chroma
         Colour of a coloured source: (Cb, Cr), shape (2, H, W), float32, in [-0.5, 0.5]; with it a grey
         fusion can be shown in colour. None where both sources are grey.
+    coloured
+        The modalities whose images came in colour.
     synthetic
         Whether the images are simulated; said wherever they are shown.
 
@@ -50,6 +52,7 @@ class Pair:
     case: str
     modalities: tuple[str, str] = ("a", "b")
     chroma: Tensor | None = None
+    coloured: tuple[str, ...] = ()
     synthetic: bool = False
 
     def __post_init__(self) -> None:

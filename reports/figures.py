@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Tables whose pictures the paper numbers; any other table's figure is named after it.
 NUMBERS = {"table1": "figure7", "table2": "figure8", "table3": "figure9", "table4": "figure10"}
 LOSS_LAYER = "vgg16[layer=conv2_1]"
-INSET = 5  # the zoomed part is a fifth of the image's side
+INSET = 6  # the enlarged part is a sixth of the image's side
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's: told apart by colour-blind people and in grey
 
 
@@ -103,7 +103,9 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
     for ax, fuser in zip(axes, table["fusers"], strict=False):
         label = fuser["label"]
         coloured = folder / label / f"{pair}.colour.png"
-        path = coloured if coloured.exists() and not grey else folder / label / f"{pair}.png"
+        # A source shows its own colour; what is fused shows the pair's.
+        own = modalities.get(label) in (None, *info["coloured"])
+        path = coloured if coloured.exists() and own and not grey else folder / label / f"{pair}.png"
         _show(ax, _read(path), f"{label} ({modalities[label]})" if label in modalities else label)
         caption = "  ".join(
             f"{m['label']} {scores[dataset, pair, label, m['label']]:.4g}" for m in table["metrics"][:3]
@@ -120,7 +122,10 @@ def busiest(sources: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
 
     side = min(sources[0].shape[:2]) // INSET
     detail = [uniform_filter(np.hypot(*np.gradient(image.astype(float))), side) for image in sources]
-    inner = np.sqrt(detail[0] * detail[1])[side // 2 : -(side - side // 2), side // 2 : -(side - side // 2)]
+    # The filter's running sums may leave -1e-17 on flat ground.
+    inner = (detail[0].clip(min=0) * detail[1].clip(min=0))[
+        side // 2 : -(side - side // 2), side // 2 : -(side - side // 2)
+    ]
     row, column = np.unravel_index(inner.argmax(), inner.shape)
     return int(row), int(column)
 
@@ -129,7 +134,7 @@ def _enlarge(ax: "Axes", image: npt.NDArray[np.uint8], corner: tuple[int, int]) 
     side = min(image.shape[:2]) // INSET
     part = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
     right = corner[1] < image.shape[1] / 2  # on the side where the part is not
-    inset = ax.inset_axes((0.62 if right else 0.0, 0.0, 0.38, 0.38))
+    inset = ax.inset_axes((0.66 if right else 0.0, 0.0, 0.34, 0.34))
     inset.imshow(part, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     inset.set(xticks=[], yticks=[])
     inset.spines[:].set_color(ORANGE)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from fusebench.bench.run import Loss, Result, write_rows
 from fusebench.reports import figures, tables
 from PIL import Image
@@ -32,7 +33,7 @@ def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] 
     ]
     write_rows(folder / "scores.csv", Result._fields, rows)
     write_rows(folder / "losses.csv", Loss._fields, [])
-    info = {"size": [6, 8], "modalities": ["CT", "MRI"], "synthetic": synthetic, "sha256": "0"}
+    info = {"size": [6, 8], "modalities": ["CT", "MRI"], "coloured": ["MRI"], "synthetic": synthetic, "sha256": "0"}
     description = {
         "suite": "paper",
         "tables": {
@@ -113,6 +114,16 @@ def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
     assert table.loc[("my_fuser[x=1]", "Q_CV"), "nans"] == 1
     assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
+
+
+def test_the_enlarged_part_is_where_both_sources_have_detail(noise: torch.Generator) -> None:
+    one, other = np.zeros((2, 60, 90), dtype=np.uint8)
+    texture = (255 * torch.rand(10, 10, generator=noise)).byte().numpy()
+    one[5:15, 5:15] = texture  # only in the first
+    one[40:50, 70:80] = other[40:50, 70:80] = texture
+    row, column = figures.busiest([one, other])
+    assert abs(row - 40) <= 2
+    assert abs(column - 70) <= 2
 
 
 def test_the_figure_shows_every_fuser(tmp_path: Path) -> None:
