@@ -89,13 +89,13 @@ def bench_(
     Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out.
     """
     from fusebench.bench import features, run
-    from fusebench.reports import figures, tables
+    from fusebench.reports import figures, rankings, tables
 
     _configure(device, vgg16, weights)
     chosen = _suite(suite, data, pairs)
     with _progress() as progress:
         run.run(chosen, out, name=suite, device=device, progress=progress)
-    for text in tables.write(out):
+    for text in [*tables.write(out), rankings.write(out)]:
         typer.echo(text)
     if "table1" in chosen:
         features.write(chosen["table1"].entries[0].read(), out)

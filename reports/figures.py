@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from fusebench.reports import tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,9 +86,7 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
     table = description["tables"][name]
     dataset, pair = table["pairs"][0]
     info = description["pairs"][dataset][pair]
-    scores = (
-        pd.read_csv(out / "scores.csv", dtype={"pair": str}).set_index(["dataset", "pair", "fuser", "metric"]).score
-    )
+    scores = tables.read_scores(out)
     modalities = {"source-a": info["modalities"][0], "source-b": info["modalities"][1]}
     columns = math.ceil(math.sqrt(len(table["fusers"])))
     rows = math.ceil(len(table["fusers"]) / columns)

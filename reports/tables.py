@@ -31,22 +31,26 @@ class Cell:
 
 def write(out: Path) -> list[str]:
     """Write `tables/` into the folder of a run, each table as .md, .csv and .tex; return the Markdown texts."""
-    scores = (
-        pd.read_csv(out / "scores.csv", dtype={"pair": str}).set_index(["dataset", "pair", "fuser", "metric"]).score
-    )
+    scores = read_scores(out)
     description = json.loads((out / "run.json").read_text(encoding="utf-8"))
     folder = out / "tables"
     folder.mkdir(exist_ok=True)
     texts = []
     for name, table in description["tables"].items():
         cells = aggregate(table, description["pairs"], scores)
-        title = f"{_numbered(name)}: {table['title']}"
+        title = f"{numbered(name)}: {table['title']}"
         note = caption(table, description["pairs"], cells)
         texts.append(f"### {title}\n\n{note}\n\n{markdown(table, cells)}\n")
         (folder / f"{name}.md").write_text(texts[-1], encoding="utf-8")
         (folder / f"{name}.tex").write_text(latex(table, cells, f"{table['title']}. {note}", name), encoding="utf-8")
         frame(table, cells).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     return texts
+
+
+def read_scores(out: Path) -> "pd.Series[float]":
+    """Read the scores of a run: by dataset, pair, fuser and metric."""
+    table = pd.read_csv(out / "scores.csv", dtype={"pair": str})
+    return table.set_index(["dataset", "pair", "fuser", "metric"]).score
 
 
 def aggregate(table: dict[str, Any], pairs: dict[str, Any], scores: "pd.Series[float]") -> dict[tuple[str, str], Cell]:
@@ -104,6 +108,17 @@ def caption(table: dict[str, Any], pairs: dict[str, Any], cells: dict[tuple[str,
     if any(cell.best_method and not cell.best for cell in cells.values()):
         marks += "; italic: best method where a trivial row (set apart at the top) does better"
     return ". ".join([*parts, marks]) + "."
+
+
+def numbered(name: str) -> str:
+    """Give a table's name as people say it.
+
+    Examples
+    --------
+    >>> numbered("table2"), numbered("smoke")
+    ('Table 2', 'Smoke')
+    """
+    return f"Table {name.removeprefix('table')}" if name.startswith("table") else name.capitalize()
 
 
 def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
@@ -203,10 +218,6 @@ def _arrow(metric: dict[str, Any]) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
-def _numbered(name: str) -> str:
-    return f"Table {name.removeprefix('table')}" if name.startswith("table") else name.capitalize()
 
 
 def _escape(text: str) -> str:

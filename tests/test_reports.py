@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from fusebench.bench.run import Loss, Result, write_rows
-from fusebench.reports import figures, tables
+from fusebench.reports import figures, rankings, tables
 from PIL import Image
 
 UP = {"label": "SF", "unit": "grey levels", "higher_is_better": True, "digits": 2, "source": "x"}
@@ -88,6 +88,21 @@ def test_synthetic_pairs_are_labelled_and_not_compared_with_print(tmp_path: Path
     assert "1 synthetic pair (CT-MRI/2004), 1 case. Bold" in text
     assert "3.14" not in text
     assert "±" not in text
+
+
+def test_rankings_set_published_and_measured_side_by_side(tmp_path: Path) -> None:
+    description = make(tmp_path)
+    tables.write(tmp_path)
+    assert rankings.write(tmp_path) == ""  # one published method has no order
+    description["tables"]["table2"]["published"]["my_fuser[x=1]"] = {"SF": 3.0, "Q_CV": 1.0}
+    description["tables"]["table2"]["published"]["wavelet"]["Q_CV"] = 2.0
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in rankings.write(tmp_path).splitlines()[4:]]
+    # More SF is better: 3.14 over 3.00 in print, 4 against 5 measured. Less Q_CV is better: 1 before 2, 7 before 8.
+    assert lines == [
+        ["Table 2", "SF", "wavelet 3.14, my_fuser[x=1] 3.00", "my_fuser[x=1] 5.00, wavelet 4.00", "-1"],
+        ["Table 2", "Q_CV", "my_fuser[x=1] 1.0, wavelet 2.0", "wavelet 7.0, my_fuser[x=1] 8.0", "-1"],
+    ]
 
 
 def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
