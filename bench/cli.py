@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
+    from torch import Tensor
 
 RECORD = Path("tests/record.csv")
 
@@ -150,14 +151,10 @@ def score_(
     Colour is scored by its luma (BT.601); all three images are taken at 256 grey levels.
     """
     from fusebench.bench import run
-    from fusebench.datasets import folder
     from fusebench.metrics.catalogue import METRICS
     from tabulate import tabulate
 
-    pair = folder.read_pair(a, b, "score")
-    result = folder.read_pair(a, fused, "score").b
-    images = [run.quantise(x)[None] for x in (pair.a, pair.b, result)]
-    scores = run.score(images[0], images[1], images[2], METRICS)
+    scores = run.score(*_read_triple(a, b, fused), METRICS)
     if as_json:
         typer.echo(json.dumps({name: value.item() for name, value in scores.items()}, indent=1))
         return
@@ -172,6 +169,27 @@ def score_(
         for m in METRICS
     ]
     typer.echo(tabulate(rows, headers=("metric", "score", "unit", "better", "definition"), disable_numparse=True))
+
+
+@app.command(name="explain", epilog="Example: fusebench explain ct.png mri.png fused.png --metric PSNR --value 64.35")
+def explain_(
+    a: Annotated[Path, typer.Argument(help="First source image.")],
+    b: Annotated[Path, typer.Argument(help="Second source image.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
+    value: Annotated[float, typer.Option(metavar="NUMBER", help="The published number.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
+    from fusebench.bench.explain import explain
+    from tabulate import tabulate
+
+    candidates = explain(*_read_triple(a, b, fused), metric, value)
+    if as_json:
+        typer.echo(json.dumps([candidate._asdict() for candidate in candidates], indent=1))
+        return
+    rows = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
+    typer.echo(tabulate(rows, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
 
 
 @app.command(name="check", epilog="Example: fusebench check")
@@ -255,6 +273,16 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     return str(error)
+
+
+def _read_triple(a: Path, b: Path, fused: Path) -> "tuple[Tensor, Tensor, Tensor]":
+    """Read two sources and their fusion as they are scored: luma at 256 grey levels, (1, H, W)."""
+    from fusebench.bench.run import quantise
+    from fusebench.datasets import folder
+
+    pair = folder.read_pair(a, b, "score")
+    result = folder.read_pair(a, fused, "score").b
+    return quantise(pair.a)[None], quantise(pair.b)[None], quantise(result)[None]
 
 
 def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:

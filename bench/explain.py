@@ -1,0 +1,48 @@
+"""Which definition is that number? Every convention of a metric, ranked by how nearly it gives a published value."""
+
+from typing import NamedTuple
+
+from fusebench.bench.run import score
+from fusebench.metrics.catalogue import METRICS
+from torch import Tensor
+
+
+class Candidate(NamedTuple):
+    """One convention and how far its value lies from the one to be explained."""
+
+    label: str
+    score: float
+    difference: float  # relative to the value explained, or absolute where that is 0
+    source: str
+
+
+def explain(a: Tensor, b: Tensor, fused: Tensor, metric: str, value: float) -> list[Candidate]:
+    """Rank the conventions under which a metric of this name is known, the nearest to `value` first.
+
+    Parameters
+    ----------
+    a, b, fused
+        One triple, each (1, H, W), uint8.
+    metric
+        Name of a metric, such as "PSNR"; spelling of case and of "_" and "^" does not matter.
+    value
+        The published number.
+
+    Raises
+    ------
+    ValueError
+        If no metric has that name.
+    """
+    records = [record for record in METRICS if _plain(record.name) == _plain(metric)]
+    if not records:
+        names = ", ".join(dict.fromkeys(record.name for record in METRICS))
+        raise ValueError(f"no metric is called {metric!r}; known: {names}")
+    scale = abs(value) or 1.0
+    scores = {label: s.item() for label, s in score(a, b, fused, records).items()}
+    candidates = [Candidate(r.label, scores[r.label], abs(scores[r.label] - value) / scale, r.source) for r in records]
+    # NaN is no explanation: it comes last.
+    return sorted(candidates, key=lambda c: (c.difference != c.difference, c.difference))
+
+
+def _plain(name: str) -> str:
+    return name.upper().translate(str.maketrans("", "", "_^/- "))
