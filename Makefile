@@ -31,8 +31,10 @@ perf: .venv       ## timings, as ratios against a reference in the same run
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
 	.venv/bin/python -m fusebench.bench.train_multifocus fusers/multifocus.safetensors
 
-readme: .venv     ## write the README's tables and picture anew, from a run on the embedded data
-	.venv/bin/fusebench bench --out build/readme && .venv/bin/python -m fusebench.reports.readme build/readme README.md
+readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
+	.venv/bin/fusebench bench --out build/readme
+	$(if $(REAL),.venv/bin/fusebench bench --data "$(REAL)" --out build/real)
+	.venv/bin/python -m fusebench.reports.readme build/readme README.md $(if $(REAL),build/real)
 
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }

@@ -5,8 +5,10 @@ import shutil
 import sys
 from pathlib import Path
 
-BEGIN, END = "<!-- tables of `make bench`: written by `make readme` -->", "<!-- end of tables -->"
+TABLES = "tables of `make bench`"
+RANKINGS = "rankings on real pairs"
 PICTURE = Path("docs/methods-ct-mri.png")
+REAL = Path("docs/real-pairs.md")
 
 
 def write(out: Path, readme: Path) -> None:
@@ -17,16 +19,46 @@ def write(out: Path, readme: Path) -> None:
     ValueError
         If the README has no such marks.
     """
+    _insert(readme, TABLES, _tables(out))
+    shutil.copyfile(out / "figures" / "figure8.png", readme.parent / PICTURE)
+
+
+def write_real(out: Path, readme: Path) -> None:
+    """Put a run's rankings into the README and its tables into docs/real-pairs.md; numbers only, no image.
+
+    Raises
+    ------
+    ValueError
+        If the README has no such marks, or the run has no published scores beside it.
+    """
+    rankings = out / "tables" / "rankings.md"
+    if not rankings.is_file():
+        raise ValueError(f"{out}: its tables have no published scores beside them; run on real CT-MRI pairs")
+    _insert(readme, RANKINGS, [rankings.read_text(encoding="utf-8").split("\n", 2)[2]])
+    head = (
+        "# The paper's tables on real pairs\n\n"
+        "Written by `make readme REAL=DIR` from pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker, Harvard\n"
+        "Medical School) and one FDG PET/CT pair. The images may not be redistributed; only their scores are here.\n"
+    )
+    (readme.parent / REAL).write_text("\n".join([head, *_tables(out)]), encoding="utf-8")
+
+
+def _tables(out: Path) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in sorted((out / "tables").glob("*.md"))]
+
+
+def _insert(readme: Path, what: str, texts: list[str]) -> None:
+    begin, end = f"<!-- {what}: written by `make readme` -->", f"<!-- end of {what} -->"
     text = readme.read_text(encoding="utf-8")
-    tables = [path.read_text(encoding="utf-8") for path in sorted((out / "tables").glob("*.md"))]
     marked, count = re.subn(
-        f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: "\n".join([BEGIN, *tables, END]), text, flags=re.DOTALL
+        f"{re.escape(begin)}.*{re.escape(end)}", lambda _: "\n".join([begin, "", *texts, end]), text, flags=re.DOTALL
     )
     if count != 1:
-        raise ValueError(f"{readme}: expected once: {BEGIN} ... {END}")
+        raise ValueError(f"{readme}: expected once: {begin} ... {end}")
     readme.write_text(marked, encoding="utf-8")
-    shutil.copyfile(out / "figures" / "table2.png", readme.parent / PICTURE)
 
 
 if __name__ == "__main__":
     write(Path(sys.argv[1]), Path(sys.argv[2]))
+    for folder in sys.argv[3:]:
+        write_real(Path(folder), Path(sys.argv[2]))

@@ -46,12 +46,15 @@ def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> Non
     (tmp_path / "figures").mkdir()
     (tmp_path / "docs").mkdir()
     (tmp_path / "tables" / "table1.md").write_text("### one\n")
-    (tmp_path / "figures" / "table2.png").write_bytes(b"picture")
+    (tmp_path / "figures" / "figure8.png").write_bytes(b"picture")
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    begin, end = "<!-- tables of `make bench`: written by `make readme` -->", "<!-- end of tables of `make bench` -->"
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     readme.write(tmp_path, page)
-    assert page.read_text() == f"before\n{readme.BEGIN}\n### one\n\n{readme.END}\nafter\n"
+    assert page.read_text() == f"before\n{begin}\n\n### one\n\n{end}\nafter\n"
     assert (tmp_path / readme.PICTURE).read_bytes() == b"picture"
+    with pytest.raises(ValueError, match="published"):
+        readme.write_real(tmp_path, page)
     page.write_text("no marks")
     with pytest.raises(ValueError, match="expected once"):
         readme.write(tmp_path, page)
