@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,6 +62,14 @@ class Seen(NamedTuple):
     sha256: str
 
 
+class Step(NamedTuple):
+    """Pairs that go through a fuser together, and every metric that some table asks of them."""
+
+    fuser: Fuser
+    batch: tuple[Entry, ...]
+    metrics: tuple[Metric, ...]
+
+
 # Called with the number of steps ahead, then with a text before each step and None behind the last.
 Progress = Callable[[int | str | None], None]
 
@@ -85,7 +94,6 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "run.json", "{}\n")  # fails now rather than after the work
     entries = unique(entry for table in suite.values() for entry in table.entries)
-    metrics = unique(metric for table in suite.values() for metric in table.metrics)
     if any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers):
         vgg16_weights.load()  # likewise
     seen = {(entry.dataset, entry.name): _see(entry) for entry in entries}
@@ -94,7 +102,7 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
     results: list[Result] = []
     losses: list[Loss] = []
     read: tuple[Sequence[Entry], list[Pair]] = ((), [])
-    for fuser, batch in steps:
+    for fuser, batch, metrics in steps:
         progress(f"{label(fuser)} on {batch[0].dataset}")
         if read[0] != batch:
             read = (batch, [entry.read() for entry in batch])
@@ -158,10 +166,14 @@ def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
     return quantise(colour.join(grey.cpu() / 255, chroma))
 
 
-def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[tuple[Fuser, tuple[Entry, ...]]]:
+def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[Step]:
     """Each (fuser, batch of same-sized pairs of one kind) once, in the order of the tables."""
+    wanted: dict[tuple[str, str, str], dict[Metric, None]] = {}
+    for table in suite.values():
+        for fuser, entry in product(table.fusers, table.entries):
+            wanted.setdefault((label(fuser), entry.dataset, entry.name), {}).update(dict.fromkeys(table.metrics))
     done: set[tuple[str, str, str]] = set()
-    steps: list[tuple[Fuser, tuple[Entry, ...]]] = []
+    steps: list[Step] = []
     for table in suite.values():
         groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
         for entry in table.entries:
@@ -171,7 +183,8 @@ def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[tuple[Fuser,
                 for fuser in table.fusers:
                     keys = {(label(fuser), entry.dataset, entry.name): entry for entry in group[start : start + BATCH]}
                     if batch := tuple(entry for key, entry in keys.items() if key not in done):
-                        steps.append((fuser, batch))
+                        metrics = unique(metric for key in keys for metric in wanted[key])
+                        steps.append(Step(fuser, batch, tuple(metrics)))
                     done |= keys.keys()
     return steps
 

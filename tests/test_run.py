@@ -79,8 +79,9 @@ def test_pairs_of_one_size_go_together_and_nothing_twice(tmp_path: Path) -> None
     }
     run.run(suite, tmp_path, name="x")
     assert Counter(Counting.batches) == {(1, 8, 8): 2, (1, 8, 6): 1}
-    # Every metric of the suite is computed where a pair was fused, whichever table asked first.
-    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 3 * 2
+    # A pair is scored by the metrics of every table it stands in, and by no others.
+    rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
+    assert [tuple(row.split(",")[1:4:2]) for row in rows] == [("p", "MI"), ("p", "SF"), ("qq", "MI"), ("rrr", "MI")]
 
 
 @pytest.mark.parametrize(
