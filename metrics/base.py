@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -58,13 +59,15 @@ class Metric:
 def sharing() -> Iterator[None]:
     """Let metrics share work: inside, what a `shared` function makes of the same tensors is made once.
 
-    What was made is kept until the end of the block.
+    What was made is kept while the tensors it was made of are there, at most until the end of the block.
     """
-    token = _made.set({})
+    made: dict[Any, Any] = {}
+    token = _made.set(made)
     try:
         yield
     finally:
         _made.reset(token)
+        made.clear()
 
 
 def shared(function: Callable[..., Made]) -> Callable[..., Made]:
@@ -78,12 +81,16 @@ def shared(function: Callable[..., Made]) -> Callable[..., Made]:
         made = _made.get()
         if made is None:
             return function(*arguments)
-        # By identity: tensors are not compared. The arguments are kept, so that no other gets their identity.
+        # By identity: tensors are not compared. With a tensor goes what was made of it, before another gets its
+        # identity: the maps of one metric's own images would otherwise fill the memory.
         key = (function, *(id(x) if isinstance(x, Tensor) else x for x in arguments))
         if key not in made:
-            made[key] = arguments, function(*arguments)
-        result: Made = made[key][1]
-        return result
+            result = function(*arguments)
+            watched = [ref(x, lambda _: made.pop(key, None)) for x in arguments if isinstance(x, Tensor)]
+            made[key] = result, watched
+            return result
+        kept: Made = made[key][0]
+        return kept
 
     return once
 
@@ -118,6 +125,26 @@ def grey_levels(image: Tensor) -> Tensor:
     if low < 0 or high > 1:
         raise ValueError(f"floating images lie in [0, 1], not from {low:g} to {high:g}; 0 to 255 is for uint8")
     return 255 * image.double()
+
+
+def comparable(*images: Tensor) -> tuple[Tensor, ...]:
+    """Give the grey levels of images that are compared pixel by pixel.
+
+    Raises
+    ------
+    ValueError
+        If they differ in size, or in number where none of two numbers is 1; see `grey_levels`.
+
+    Examples
+    --------
+    >>> a, f = comparable(torch.zeros(1, 2, 2), torch.ones(3, 2, 2))
+    >>> (f - a).shape
+    torch.Size([3, 2, 2])
+    """
+    levels = tuple(grey_levels(image) for image in images)
+    if len({image.shape[1:] for image in images}) > 1 or len({image.shape[0] for image in images} - {1}) > 1:
+        raise ValueError(f"images of one size are compared, not {' and '.join(str(tuple(x.shape)) for x in images)}")
+    return levels
 
 
 @shared

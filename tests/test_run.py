@@ -43,8 +43,8 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         fused = image.read(tmp_path / "fused" / "CT-MRI" / row["fuser"] / f"{row['pair']}.png")[0]
         metric = next(m for m in METRICS if m.label == row["metric"])
         triple = (run.quantise(x)[None] for x in (pair.a, pair.b, fused))
-        # A batch of two and an image alone may sum in another order.
-        assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12)
+        # A batch of two and an image alone may sum in another order; metrics whose windows do not fit are NaN.
+        assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
     colour = image.read(tmp_path / "fused" / "CT-MRI" / "average" / "p.colour.png")
     assert colour[1] is not None
 
