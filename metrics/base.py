@@ -133,7 +133,7 @@ def comparable(*images: Tensor) -> tuple[Tensor, ...]:
     Raises
     ------
     ValueError
-        If they differ in size, or in number where none of two numbers is 1; see `grey_levels`.
+        See `same_size` and `grey_levels`.
 
     Examples
     --------
@@ -142,8 +142,7 @@ def comparable(*images: Tensor) -> tuple[Tensor, ...]:
     torch.Size([3, 2, 2])
     """
     levels = tuple(grey_levels(image) for image in images)
-    if len({image.shape[1:] for image in images}) > 1 or len({image.shape[0] for image in images} - {1}) > 1:
-        raise ValueError(f"images of one size are compared, not {' and '.join(str(tuple(x.shape)) for x in images)}")
+    same_size(*images)
     return levels
 
 
@@ -157,3 +156,17 @@ def grey_codes(image: Tensor) -> Tensor:
     [[[128, 128], [128, 128]]]
     """
     return grey_levels(image).round().long()
+
+
+def same_size(*images: Tensor) -> None:
+    """Check that images can be compared: one height and width, and one number of images or a single one.
+
+    Raises
+    ------
+    ValueError
+        If they cannot.
+    """
+    counts = {image.shape[0] for image in images} - {1}
+    if len(counts) > 1 or len({image.shape[1:] for image in images}) > 1:
+        shapes = " and ".join(str(tuple(image.shape)) for image in images)
+        raise ValueError(f"images of one size are compared, not {shapes}")

@@ -7,7 +7,7 @@ smoothing and no other binning. Logarithms are to base 2, so the unit is the bit
 import math
 
 import torch
-from fusebench.metrics.base import Metric, grey_codes, shared
+from fusebench.metrics.base import Metric, grey_codes, same_size, shared
 from torch import Tensor
 
 LEVELS = 256
@@ -128,8 +128,7 @@ def _share(fused: Tensor, source: Tensor) -> Tensor:
 @shared
 def _entropies(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Give H(x), H(y) and the joint H(x, y), each (N,)."""
-    if x.shape[1:] != y.shape[1:] or (x.shape[0] != y.shape[0] and 1 not in (x.shape[0], y.shape[0])):
-        raise ValueError(f"images of one size are compared, not {tuple(x.shape)} and {tuple(y.shape)}")
+    same_size(x, y)
     joint = _histogram(LEVELS * grey_codes(x) + grey_codes(y), LEVELS**2).view(-1, LEVELS, LEVELS)
     return _entropy(joint.sum(dim=2)), _entropy(joint.sum(dim=1)), _entropy(joint.flatten(1))
 
@@ -186,3 +185,5 @@ Q_MI = Metric(
     source="Hossny, Nahavandi and Creighton 2008",
     score=lambda a, b, fused: 2 * normalised_mutual_information(a, b, fused),
 )
+
+RECORDS = (EN, MI, M, Q_MI)

@@ -193,3 +193,5 @@ Q_CB = Metric(
     source="Chen and Blum 2009, each image stretched to 0 to 255",
     score=contrast_preservation,
 )
+
+RECORDS = (Q_CV, Q_CB)

@@ -53,3 +53,5 @@ SF = Metric(
     source="seed paper, eq. 7; Eskicioglu and Fisher 1995",
     score=lambda a, b, fused: spatial_frequency(fused),  # noqa: ARG005  a record has one signature
 )
+
+RECORDS = (SF,)

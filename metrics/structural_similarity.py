@@ -613,3 +613,24 @@ Q_Y_MEFB = Metric(
     score=lambda a, b, fused: similarity_fusion_quality(a, b, fused, flat=False),
     variant=True,
 )
+
+RECORDS = (
+    SSIM,
+    SSIM_VIFB,
+    SSIM_CSLIB,
+    SSIM_DUNGDZ,
+    SSIM_IVIF_ZOO,
+    MS_SSIM,
+    MS_SSIM_IVIF_ZOO,
+    Q_S,
+    Q_S_ZHENGLIU,
+    Q_W,
+    Q_W_ZHENGLIU,
+    Q_W_MEFB,
+    Q_E,
+    Q_E_DUNGDZ,
+    Q_C,
+    Q_C_MEFB,
+    Q_Y,
+    Q_Y_MEFB,
+)

@@ -159,3 +159,5 @@ VIFF = Metric(
     source="Han, Cai, Cao and Xu 2013",
     score=visual_information_fidelity_for_fusion,
 )
+
+RECORDS = (VIF, VIFF)

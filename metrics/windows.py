@@ -43,7 +43,7 @@ def box(size: int) -> Window:
 
 
 def blur(image: Tensor, window: Window) -> Tensor:
-    """Weighted mean over each window inside the image, (N, H, W) to (N, H - k + 1, W - k + 1) for k weights.
+    """Weighted mean over each window inside the image, (..., H, W) to (..., H - k + 1, W - k + 1) for k weights.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def blur(image: Tensor, window: Window) -> Tensor:
     >>> blur(torch.tensor([[[1.0, 3.0, 5.0], [1.0, 3.0, 5.0]]]), box(2)).tolist()
     [[[2.0, 4.0]]]
     """
-    return _along(_along(image, window, 1), window, 2)
+    return _along(_along(image, window, -2), window, -1)
 
 
 def _along(image: Tensor, window: Window, axis: int) -> Tensor:

@@ -38,8 +38,22 @@ LARGE = (177, 181)
 # Metrics whose definition prefers one of the sources, and why.
 ORDERED = {
     "VIFF": "where the gains from both sources are equal, the authors' code takes the second",
+    "N_ABF@tang": "the script takes the first source for the fused image",
     "Q_C@mefb": "a weight out of bounds counts as quality 0 if a's covariance with f has the other sign, 1 if b's has",
 }
+
+
+def rounding(metric: Metric) -> float:
+    """Give the relative difference that the order of a metric's sums may make."""
+    # Q_P: Fourier transforms, and correlations of maps that are nearly constant.
+    return 1e-9 if metric.name == "Q_P" else CLOSED
+
+
+def held_as_float32(metric: Metric) -> float:
+    """Give the relative difference that float32 may make, which holds k / 255 to 6e-8, or 1.5e-5 grey levels."""
+    # Q_M: exponentials of differences in grey levels, each of four pixels. Q_P: correlations of nearly constant maps.
+    return {"Q_M": 5e-5, "Q_P": 1e-5}.get(metric.name, 1e-6)
+
 
 images = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9))).map(torch.from_numpy)
 
@@ -126,7 +140,7 @@ def test_scores_do_not_depend_on_the_order_of_the_sources(metric: Metric, noise:
     a, b, fused = (random(noise, 2, *LARGE) for _ in range(3))
     a[..., :60], b[..., 40:90] = 0, 255
     one, other = metric.score(a, b, fused), metric.score(b, a, fused)
-    assert torch.allclose(one, other, rtol=CLOSED) != (metric.label in ORDERED)
+    assert torch.allclose(one, other, rtol=rounding(metric)) != (metric.label in ORDERED)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
@@ -136,14 +150,14 @@ def test_a_batch_scores_like_its_images(metric: Metric, noise: torch.Generator) 
     together = metric.score(a, b, fused)
     assert together.dtype == torch.float64
     assert together.shape == (3,)
-    assert torch.allclose(together, alone, rtol=CLOSED)
+    assert torch.allclose(together, alone, rtol=rounding(metric))
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.label)
 def test_one_pair_of_sources_stands_for_many_fused_images(metric: Metric, noise: torch.Generator) -> None:
     a, b, fused = random(noise, 1, *LARGE), random(noise, 1, *LARGE), random(noise, 3, *LARGE)
     repeated = metric.score(a.expand(3, -1, -1), b.expand(3, -1, -1), fused)
-    assert torch.allclose(metric.score(a, b, fused), repeated, rtol=CLOSED)
+    assert torch.allclose(metric.score(a, b, fused), repeated, rtol=rounding(metric))
 
 
 def test_shared_work_is_done_once_and_gives_the_same(noise: torch.Generator) -> None:
@@ -161,7 +175,8 @@ def test_shared_work_is_done_once_and_gives_the_same(noise: torch.Generator) -> 
         assert calls == [2, 2]
         inside = [metric.score(x, y, x) for metric in METRICS]
     assert double(x, 2) is not double(x, 2)
-    assert all(torch.equal(one, metric.score(x, y, x)) for one, metric in zip(inside, METRICS, strict=True))
+    outside = [metric.score(x, y, x) for metric in METRICS]
+    assert torch.equal(torch.stack(inside).nan_to_num(-1), torch.stack(outside).nan_to_num(-1))
 
 
 def test_shared_work_goes_with_what_it_was_made_of() -> None:
@@ -184,9 +199,9 @@ def test_shared_work_goes_with_what_it_was_made_of() -> None:
 def test_uint8_and_unit_range_are_one_image(metric: Metric, noise: torch.Generator) -> None:
     triple = [random(noise, 2, *LARGE) for _ in range(3)]
     exact = metric.score(*triple)
-    assert torch.allclose(exact, metric.score(*(x.double() / 255 for x in triple)), rtol=CLOSED)
-    # float32 holds k / 255 to 6e-8.
-    assert torch.allclose(exact, metric.score(*(x.float() / 255 for x in triple)), rtol=1e-6)
+    double, single = (metric.score(*(x.to(kind) / 255 for x in triple)) for kind in (torch.float64, torch.float32))
+    assert torch.allclose(exact, double, rtol=rounding(metric))
+    assert torch.allclose(exact, single, rtol=held_as_float32(metric))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
