@@ -1,10 +1,12 @@
-"""Spatial frequency."""
+"""Spatial frequency, and the error of a fused image's against what its sources hold."""
 
-from fusebench.metrics.base import Metric, grey_levels
+import torch
+import torch.nn.functional as F
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared
 from torch import Tensor
 
 
-def spatial_frequency(fused: Tensor) -> Tensor:
+def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Tensor:
     """Spatial frequency: the root of the mean squared difference of neighbouring pixels, over rows and columns.
 
     SF = sqrt((sum (f(x, y) - f(x, y - 1))^2 + sum (f(x, y) - f(x - 1, y))^2) / (X Y)), where each sum runs over
@@ -14,11 +16,15 @@ def spatial_frequency(fused: Tensor) -> Tensor:
     ----------
     fused
         Shape (N, H, W); uint8, or floating in [0, 1].
+    own_counts
+        Divide each sum by the number of its own differences, X (Y - 1) and (X - 1) Y, as some codes do. The value is
+        a little higher.
 
     Returns
     -------
     Tensor
-        Shape (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 255 sqrt(2).
+        Shape (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 255 sqrt(2). Codes
+        that take images in [0, 1] print 1/255 of it.
 
     Raises
     ------
@@ -28,20 +34,101 @@ def spatial_frequency(fused: Tensor) -> Tensor:
     Notes
     -----
     The seed paper, eq. 7; A. M. Eskicioglu, P. S. Fisher, Image quality measures and their performance, IEEE
-    Trans. Communications 43 (1995). Other codes divide each sum by its own count, which is slightly more.
+    Trans. Communications 43 (1995).
 
     Examples
     --------
     A step of 10 grey levels in one of two rows: sqrt((0 + 2 * 10^2) / 4).
 
-    >>> import torch
-    >>> spatial_frequency(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).tolist()
-    [7.0710678118654755]
+    >>> f = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)
+    >>> spatial_frequency(f).tolist(), spatial_frequency(f, own_counts=True).tolist()
+    ([7.0710678118654755], [10.0])
     """
     f = grey_levels(fused)
-    rows, columns = f.diff(dim=-1), f.diff(dim=-2)
-    squares = rows.square().sum(dim=(-2, -1)) + columns.square().sum(dim=(-2, -1))
-    return (squares / f[0].numel()).sqrt()
+    rows, columns = f.diff(dim=-1).square(), f.diff(dim=-2).square()
+    if own_counts:
+        return (rows.mean(dim=(-2, -1)) + columns.mean(dim=(-2, -1))).sqrt()
+    return ((rows.sum(dim=(-2, -1)) + columns.sum(dim=(-2, -1))) / f[0].numel()).sqrt()
+
+
+@shared
+def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Ratio of spatial frequency error: how far the fused image's activity is from the most its sources offer.
+
+    Q_SF = (SF_f - SF_r) / SF_r. SF is the root of the sum of the mean squared differences along rows, columns and
+    both diagonals, the diagonals weighted by 1 / sqrt(2) for their distance; all are divided by the number of all
+    pixels. SF_r is made of the larger of the sources' absolute differences at each place.
+
+    Parameters
+    ----------
+    a, b, fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, a pure number, at least -1. 0 is ideal: below, activity of the sources was lost; above,
+        the fused image has more than they (noise, ringing). Fusion mostly loses, so higher is taken as better. Two
+        constant sources offer nothing: NaN for a constant fused image, +inf for any other.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in size; see `grey_levels`.
+
+    Notes
+    -----
+    Y. Zheng, E. A. Essock, B. C. Hansen, A. M. Haun, A new metric based on extended spatial frequency and its
+    application to DWT based fusion algorithms, Information Fusion 8 (2007). As in all codes, what is compared is
+    squared differences; the diagonal weight stands in front of the squares.
+
+    Examples
+    --------
+    A source returned untouched beside a constant one loses nothing; a constant fused image loses all.
+
+    >>> x, flat = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8), torch.zeros(1, 2, 2, dtype=torch.uint8)
+    >>> spatial_frequency_error(x, flat, x).tolist(), spatial_frequency_error(x, flat, flat).tolist()
+    ([0.0], [-1.0])
+    """
+    same_size(a, b, fused)
+    return _activity_error((1, 1, 0.5**0.5, 0.5**0.5), *(_differences(image) for image in (a, b, fused)))
+
+
+def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Emulate cslib's Q_SF: the last row and column repeat, and the diagonals' squares are halved.
+
+    Shapes, errors and undefined cases as `spatial_frequency_error`. At the border a diagonal difference becomes a
+    straight one. The weight 1 / sqrt(2) stands inside the squares, so that diagonals count half.
+
+    Examples
+    --------
+    >>> x, flat = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8), torch.zeros(1, 2, 2, dtype=torch.uint8)
+    >>> padded_spatial_frequency_error(x, flat, flat).tolist()
+    [-1.0]
+    """
+    same_size(a, b, fused)
+    return _activity_error((1, 1, 0.5, 0.5), *(_padded_differences(image) for image in (a, b, fused)))
+
+
+def _activity_error(weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor]) -> Tensor:
+    of_reference = [torch.maximum(x.abs(), y.abs()) for x, y in zip(of_a, of_b, strict=True)]
+    sf_f, sf_r = (
+        torch.stack([w * d.square().sum(dim=(-2, -1)) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
+        for ds in (of_f, of_reference)
+    )
+    return (sf_f - sf_r) / sf_r
+
+
+def _differences(image: Tensor) -> list[Tensor]:
+    """Differences of neighbours along rows, columns, the main and the other diagonal."""
+    x = grey_levels(image)
+    return [x.diff(dim=-1), x.diff(dim=-2), x[:, 1:, 1:] - x[:, :-1, :-1], x[:, 1:, :-1] - x[:, :-1, 1:]]
+
+
+def _padded_differences(image: Tensor) -> list[Tensor]:
+    x = F.pad(grey_levels(image).unsqueeze(1), (0, 1, 0, 1), mode="replicate").squeeze(1)
+    here, right, below, across = x[:, :-1, :-1], x[:, :-1, 1:], x[:, 1:, :-1], x[:, 1:, 1:]
+    return [right - here, below - here, across - here, below - right]
 
 
 SF = Metric(
@@ -54,4 +141,53 @@ SF = Metric(
     score=lambda a, b, fused: spatial_frequency(fused),  # noqa: ARG005  a record has one signature
 )
 
-RECORDS = (SF,)
+SF_TANG = Metric(
+    name="SF",
+    convention="tang",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="Tang: each direction over its own count; so do CDDFuse, IVIF_ZOO, cslib and dungdz",
+    score=lambda a, b, fused: spatial_frequency(fused, own_counts=True),  # noqa: ARG005
+    variant=True,
+)
+
+Q_SF = Metric(
+    name="Q_SF",
+    convention="zheng",
+    unit="",
+    higher_is_better=True,
+    digits=4,
+    source="Zheng, Essock, Hansen and Haun 2007",
+    score=spatial_frequency_error,
+)
+
+Q_SF_KIEN = Metric(
+    name="Q_SF",
+    convention="kien",
+    unit="",
+    higher_is_better=False,
+    digits=4,
+    source="MMIF-CDDFuse-AG (kien): the absolute value, which hides whether activity was lost or invented",
+    score=lambda a, b, fused: spatial_frequency_error(a, b, fused).abs(),
+    variant=True,
+)
+
+Q_SF_CSLIB = Metric(
+    name="Q_SF",
+    convention="cslib",
+    unit="",
+    higher_is_better=True,
+    digits=4,
+    source="cslib: repeats the last row and column, and weights the diagonals by 1/2",
+    score=padded_spatial_frequency_error,
+    variant=True,
+)
+
+RECORDS = (
+    SF,
+    SF_TANG,
+    Q_SF,
+    Q_SF_KIEN,
+    Q_SF_CSLIB,
+)

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -27,18 +28,31 @@ def shared() -> Path:
     return Path(folder)
 
 
+class Peers(NamedTuple):
+    """Two sources and a fused image, (1, H, W) uint8, and what each published code printed for them, by its names."""
+
+    images: tuple[Tensor, Tensor, Tensor]
+    values: dict[str, dict[str, float]]
+
+
 @pytest.fixture(scope="session")
-def oracle(shared: Path) -> Callable[[str], tuple[list[Tensor], dict[str, dict[str, float | None]]]]:
-    """Give a case's images a, b and fused, and what published codes score them: by code, by the metric's name there."""
+def oracle(shared: Path) -> Callable[[str], Peers]:
+    """Give a case on which published codes were run: "f_avg", "f_max" or "crop64_f_avg"."""
     folder = shared / "oracles" / "metrics"
     values = json.loads((folder / "metrics_oracle.json").read_text())
 
-    def case(name: str) -> tuple[list[Tensor], dict[str, dict[str, float | None]]]:
-        files = ("a_64", "b_64", "f_avg_64") if name.startswith("crop64") else ("a", "b", name)
-        images = [torch.from_numpy(np.array(Image.open(folder / f"{file}.png")))[None] for file in files]
-        return images, values[name]
+    def case(name: str) -> Peers:
+        files = ("a_64", "b_64", "f_avg_64") if name == "crop64_f_avg" else ("a", "b", name)
+        a, b, fused = (torch.from_numpy(np.array(Image.open(folder / f"{file}.png")))[None] for file in files)
+        return Peers((a, b, fused), values[name])
 
     return case
+
+
+@pytest.fixture(params=["f_avg", "f_max", "crop64_f_avg"])
+def peers(request: pytest.FixtureRequest, oracle: Callable[[str], Peers]) -> Peers:
+    """Give each case in turn."""
+    return oracle(request.param)
 
 
 @pytest.fixture(scope="session")

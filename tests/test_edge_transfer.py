@@ -1,9 +1,9 @@
 """Witnesses: closed forms, a computation pixel by pixel, properties, and values of published codes."""
 
-import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +24,6 @@ from fusebench.metrics.edge_transfer import (
     edge_transfer,
     sobel,
 )
-from PIL import Image
 from torch import Tensor
 
 # Sums of a few thousand float64 terms.
@@ -222,37 +221,22 @@ PEERS = [
     ("N_ABF@ivif_zoo", "kien", "nabf", 1e-11),
 ]
 
-CASES = ["f_avg", "f_max", "crop64_f_avg"]
 
-
-def oracle(shared: Path, case: str) -> tuple[list[Tensor], dict[str, dict[str, float]]]:
-    folder = shared / "oracles" / "metrics"
-    names = ("a_64", "b_64", "f_avg_64") if case.startswith("crop64") else ("a", "b", case)
-    images = [torch.from_numpy(np.array(Image.open(folder / f"{name}.png")))[None] for name in names]
-    return images, json.loads((folder / "metrics_oracle.json").read_text())[case]
-
-
-@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("label", "peer", "name", "tolerance"), PEERS)
-def test_published_codes_give_the_same(
-    shared: Path, case: str, label: str, peer: str, name: str, tolerance: float
-) -> None:
-    images, expected = oracle(shared, case)
+def test_published_codes_give_the_same(peers: Any, label: str, peer: str, name: str, tolerance: float) -> None:
     metric = next(m for m in METRICS if m.label == label)
-    assert metric.score(*images).item() == pytest.approx(expected[peer][name], rel=tolerance)
+    assert metric.score(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_artefacts_as_petrovic_counts_them(shared: Path, case: str) -> None:
-    images, expected = oracle(shared, case)
-    score = edge_artefacts(*images, DUNGDZ, counting="petrovic").item()
-    assert score == pytest.approx(expected["dungdz"]["NABF1"], rel=1e-11)
+def test_artefacts_as_petrovic_counts_them(peers: Any) -> None:
+    score = edge_artefacts(*peers.images, DUNGDZ, counting="petrovic").item()
+    assert score == pytest.approx(peers.values["dungdz"]["NABF1"], rel=1e-11)
 
 
 @pytest.mark.parametrize(("case", "difference"), [("f_avg", 1.5e-7), ("f_max", 3e-4), ("crop64_f_avg", 5e-8)])
 def test_the_ratio_of_equal_strengths_is_all_that_vifb_does_otherwise(
-    shared: Path, case: str, difference: float
+    oracle: Callable[[str], Any], case: str, difference: float
 ) -> None:
     # The maximum of the sources has many edges of just their strength.
-    (a, b, fused), expected = oracle(shared, case)
-    assert edge_transfer(a, b, fused).item() == pytest.approx(expected["vifb"]["Qabf"], rel=difference)
+    images, values = oracle(case)
+    assert edge_transfer(*images).item() == pytest.approx(values["vifb"]["Qabf"], rel=difference)

@@ -1,0 +1,233 @@
+"""Contrast of the fused image: deviation of its grey levels, its average gradient and its edges' intensity.
+
+None of them looks at the sources: noise scores high in all three.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from fusebench.metrics.base import Metric, grey_levels
+from torch import Tensor
+
+
+def standard_deviation(fused: Tensor) -> Tensor:
+    """Deviation of the grey levels from their mean, SD = sqrt(sum (f - mean f)^2 / (H W)).
+
+    Parameters
+    ----------
+    fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 127.5.
+
+    Raises
+    ------
+    ValueError
+        See `grey_levels`.
+
+    Notes
+    -----
+    Y.-J. Rao, In-fibre Bragg grating sensors, Measurement Science and Technology 8 (1997), is what the field cites.
+    The pixels are all there is, no sample: the sum is divided by their number, as all codes but one do.
+
+    Examples
+    --------
+    >>> standard_deviation(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).tolist()
+    [5.0]
+    """
+    return grey_levels(fused).std(dim=(-2, -1), correction=0)
+
+
+def mean_column_deviation(fused: Tensor) -> Tensor:
+    """Emulate MFIF-Metrics' deviation: each column's sample deviation (H - 1 in the denominator), averaged.
+
+    Shapes, unit and errors as `standard_deviation`. What differs between columns does not enter.
+
+    Examples
+    --------
+    >>> mean_column_deviation(torch.tensor([[[0, 9], [0, 9]]], dtype=torch.uint8)).tolist()
+    [0.0]
+    """
+    return grey_levels(fused).std(dim=-2).mean(dim=-1)
+
+
+def average_gradient(fused: Tensor, differences: Literal["central", "forward"] = "central") -> Tensor:
+    """Average gradient, AG = mean of sqrt((f_x^2 + f_y^2) / 2).
+
+    Parameters
+    ----------
+    fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+    differences
+        "central": half the difference of a pixel's two neighbours, at the border the difference to the one there is.
+        "forward": the difference to the next pixel, 0 behind the last.
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, in grey levels of 0 to 255 per pixel; 0 for a constant image.
+
+    Raises
+    ------
+    ValueError
+        See `grey_levels`.
+
+    Notes
+    -----
+    G. Cui, H. Feng, Z. Xu, Q. Li, Y. Chen, Detail preserved fusion of visible and infrared images using regional
+    saliency extraction and multi-scale image decomposition, Optics Communications 341 (2015), is what the field cites.
+    Which differences are meant is open. Nearly every code takes central ones of all H W pixels; so does the default,
+    and averages over as many as it sums. Some divide that sum by (H - 1)(W - 1), which is no mean.
+
+    Examples
+    --------
+    A ramp of 2 grey levels per column: sqrt(2^2 / 2) everywhere, but for the column behind which nothing comes.
+
+    >>> ramp = torch.tensor([[[0, 2, 4, 6], [0, 2, 4, 6]]], dtype=torch.uint8)
+    >>> average_gradient(ramp).item() == 2**0.5, average_gradient(ramp, "forward").item() == 0.75 * 2**0.5
+    (True, True)
+    """
+    f = grey_levels(fused)
+    if differences == "central":
+        f_y, f_x = torch.gradient(f, dim=(-2, -1))
+    else:
+        f_y, f_x = F.pad(f.diff(dim=-2), (0, 0, 0, 1)), F.pad(f.diff(dim=-1), (0, 1))
+    return ((f_x.square() + f_y.square()) / 2).sqrt().mean(dim=(-2, -1))
+
+
+def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replicate") -> Tensor:
+    """Edge intensity, EI = mean of sqrt(s_x^2 + s_y^2) with Sobel's s_x, s_y.
+
+    Parameters
+    ----------
+    fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+    border
+        What lies around the image: "replicate", its outermost pixels again; "zero", black, which makes an edge of the
+        border of every image that is not black there.
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, in grey levels of 0 to 255, times 8: Sobel's weights are 1, 2, 1 and not divided by 8. 0
+        for a constant image, if the border is replicated.
+
+    Raises
+    ------
+    ValueError
+        See `grey_levels`.
+
+    Notes
+    -----
+    B. Rajalingam, R. Priya, Hybrid multimodality medical image fusion technique for feature enhancement in medical
+    diagnosis, International Journal of Engineering Science Invention (2018). The paper leaves the border open;
+    replicating adds no edge, and is what most codes do.
+
+    Examples
+    --------
+    A ramp of 2 grey levels per column: 4 (2 + 2) inside, half of it in the two outer columns.
+
+    >>> ramp = torch.tensor([[[0, 2, 4, 6], [0, 2, 4, 6]]], dtype=torch.uint8)
+    >>> edge_intensity(ramp).tolist()
+    [12.0]
+    """
+    mode = "replicate" if border == "replicate" else "constant"
+    f = F.pad(grey_levels(fused).unsqueeze(1), (1, 1, 1, 1), mode=mode).squeeze(1)
+    across, down = f[:, :, 2:] - f[:, :, :-2], f[:, 2:] - f[:, :-2]
+    s_x = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
+    s_y = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
+    return (s_x.square() + s_y.square()).sqrt().mean(dim=(-2, -1))
+
+
+def _average_gradient_over_fewer(fused: Tensor) -> Tensor:
+    height, width = fused.shape[1:]
+    return average_gradient(fused) * (height * width / ((height - 1) * (width - 1)))
+
+
+SD = Metric(
+    name="SD",
+    convention="rao",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="population standard deviation; Rao 1997",
+    score=lambda a, b, fused: standard_deviation(fused),  # noqa: ARG005  a record has one signature
+)
+
+SD_MFIF = Metric(
+    name="SD",
+    convention="mfif",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="MFIF-Metrics: mean of the columns' sample deviations, blind to what differs between columns",
+    score=lambda a, b, fused: mean_column_deviation(fused),  # noqa: ARG005
+    variant=True,
+)
+
+AG = Metric(
+    name="AG",
+    convention="cui",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="Cui et al. 2015, with central differences, mean over all pixels",
+    score=lambda a, b, fused: average_gradient(fused),  # noqa: ARG005
+)
+
+AG_VIFB = Metric(
+    name="AG",
+    convention="vifb",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="VIFB: a sum over H W pixels divided by (H - 1)(W - 1); so do MEFB, Tang, dungdz and kien",
+    score=lambda a, b, fused: _average_gradient_over_fewer(fused),  # noqa: ARG005
+    variant=True,
+)
+
+AG_MFIF = Metric(
+    name="AG",
+    convention="mfif",
+    unit="grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="MFIF-Metrics: forward differences, 0 behind the last row and column, mean over all pixels",
+    score=lambda a, b, fused: average_gradient(fused, "forward"),  # noqa: ARG005
+    variant=True,
+)
+
+EI = Metric(
+    name="EI",
+    convention="rajalingam",
+    unit="8 grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="Rajalingam and Priya 2018, border replicated",
+    score=lambda a, b, fused: edge_intensity(fused),  # noqa: ARG005
+)
+
+EI_IVIF_ZOO = Metric(
+    name="EI",
+    convention="ivif_zoo",
+    unit="8 grey levels",
+    higher_is_better=True,
+    digits=4,
+    source="IVIF_ZOO: black around the image, which counts as an edge",
+    score=lambda a, b, fused: edge_intensity(fused, "zero"),  # noqa: ARG005
+    variant=True,
+)
+
+RECORDS = (
+    SD,
+    SD_MFIF,
+    AG,
+    AG_VIFB,
+    AG_MFIF,
+    EI,
+    EI_IVIF_ZOO,
+)

@@ -1,0 +1,374 @@
+"""Error and linear correlation between the fused image and its sources.
+
+A fused image that equals both sources does not exist unless they are equal: of these scores the average of the
+sources gets the best error, whatever it looks like.
+"""
+
+import math
+
+import torch
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from torch import Tensor
+
+# Grey levels within this are one: a constant in [0, 1] is constant to rounding after its scaling to 255.
+CONSTANT = 1e-9
+
+
+def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Mean squared error, averaged over the sources, MSE = (mse(f, a) + mse(f, b)) / 2.
+
+    Parameters
+    ----------
+    a, b, fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, in squared grey levels of 0 to 255; 0 where all three are equal. It is at least a quarter
+        of mse(a, b), which the average of the sources has. Codes that take images in [0, 1] print 1 / 255^2 of it.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in size; see `grey_levels`.
+
+    Examples
+    --------
+    >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
+    >>> mean_squared_error(a, b, f).tolist()
+    [26.0]
+    """
+    return (_squared_error(a, fused) + _squared_error(b, fused)) / 2
+
+
+def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Root mean squared error, averaged over the sources, RMSE = (rmse(f, a) + rmse(f, b)) / 2.
+
+    Shapes and errors as `mean_squared_error`; in grey levels of 0 to 255. The mean of the roots, which is at most the
+    root of the mean: it is the RMSE against either source that is averaged.
+
+    Notes
+    -----
+    P. Jagalingam, A. V. Hegde, A review of quality metrics for fused image, Aquatic Procedia 4 (2015), which is about
+    one reference; the average over two sources is the field's.
+
+    Examples
+    --------
+    >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
+    >>> root_mean_squared_error(a, b, f).tolist()
+    [5.0]
+    """
+    return (_squared_error(a, fused).sqrt() + _squared_error(b, fused).sqrt()) / 2
+
+
+def peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, peak: float | Tensor = 255.0) -> Tensor:
+    """Peak signal-to-noise ratio of the averaged error, PSNR = 10 log10(peak^2 / MSE).
+
+    Shapes and errors as `mean_squared_error`.
+
+    Parameters
+    ----------
+    a, b, fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+    peak
+        The largest value a pixel could have, on the scale from 0 to 255; a number, or one for each image, (N,).
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, in dB. +inf where all three images are equal; with a peak of 0, -inf, or NaN for no error.
+
+    Notes
+    -----
+    P. Jagalingam, A. V. Hegde, 2015. Two sources leave open what is averaged: the errors, before the logarithm, as
+    nearly all codes do. The mean of the two ratios is larger, and infinite as soon as one source is returned.
+
+    Examples
+    --------
+    >>> a, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (0, 255))
+    >>> peak_signal_to_noise_ratio(a, a, f).tolist(), peak_signal_to_noise_ratio(a, a, a).tolist()
+    ([0.0], [inf])
+    """
+    return _decibels(mean_squared_error(a, b, fused), peak)
+
+
+def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Mean of the two sources' peak signal-to-noise ratios, peak 255, in dB.
+
+    Shapes and errors as `mean_squared_error`. +inf where the fused image equals either source.
+
+    Examples
+    --------
+    Against a 20 dB, against b 40 dB.
+
+    >>> a, b, f = (torch.full((1, 1, 2), level).expand(1, 2, 2) for level in (0.4, 0.49, 0.5))
+    >>> round(mean_peak_signal_to_noise_ratio(a, b, f).item(), 4)
+    30.0
+    """
+    return (_decibels(_squared_error(a, fused), 255.0) + _decibels(_squared_error(b, fused), 255.0)) / 2
+
+
+def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Emulate VIFB's "RMSE": sqrt(sum (f - x)^2) / (H W), averaged over the sources.
+
+    Shapes and errors as `mean_squared_error`. The root is taken before the division: the value is RMSE / sqrt(H W),
+    and falls with the size of the images. VIFB also takes it for the mean squared error in its PSNR.
+
+    Examples
+    --------
+    >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
+    >>> norm_over_pixels(a, b, f).tolist()
+    [2.5]
+    """
+    return root_mean_squared_error(a, b, fused) / math.sqrt(fused.shape[1] * fused.shape[2])
+
+
+def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Correlation coefficient, averaged over the sources, CC = (r(f, a) + r(f, b)) / 2, with Pearson's r.
+
+    Parameters
+    ----------
+    a, b, fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, from -1 to 1. NaN where any of the three is constant: r is 0 / 0.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in size; see `grey_levels`.
+
+    Examples
+    --------
+    The negative of one source beside the other.
+
+    >>> a = torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)
+    >>> correlation_coefficient(a, 9 - a, a).tolist(), correlation_coefficient(a, 0 * a, a).tolist()
+    ([0.0], [nan])
+    """
+    mean: Tensor = (correlation(fused, a) + correlation(fused, b)) / 2
+    return mean
+
+
+def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Sum of the correlations of differences, SCD = r(f - b, a) + r(f - a, b), with Pearson's r.
+
+    What the fused image has beyond one source should be the other.
+
+    Parameters
+    ----------
+    a, b, fused
+        Shape (N, H, W); uint8, or floating in [0, 1].
+
+    Returns
+    -------
+    Tensor
+        Shape (N,), float64, from -2 to 2, which f = a + b has. NaN where a source or a difference is constant, so
+        also where a source is returned untouched: nothing was added to it that could be compared.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in size; see `grey_levels`.
+
+    Notes
+    -----
+    V. Aslantas, E. Bendes, A new image quality metric for image fusion: the sum of the correlations of differences,
+    AEU International Journal of Electronics and Communications 69 (2015).
+
+    Examples
+    --------
+    >>> a = torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)
+    >>> sum_of_correlations_of_differences(a, a.mT, a + a.mT).item()
+    2.0
+    """
+    same_size(a, b, fused)
+    x, y, f = grey_levels(a), grey_levels(b), grey_levels(fused)
+    return _pearson(f - y, x) + _pearson(f - x, y)
+
+
+@shared
+def correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Pearson's correlation of two images' grey levels, r(x, y), from -1 to 1.
+
+    Shapes and errors as `mean_squared_error`. NaN where an image is constant.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)
+    >>> correlation(x, 9 - x).tolist(), correlation(x, 0 * x).tolist()
+    ([-1.0], [nan])
+    """
+    same_size(x, y)
+    return _pearson(grey_levels(x), grey_levels(y))
+
+
+def _pearson(x: Tensor, y: Tensor) -> Tensor:
+    (x_deviation, x_norm), (y_deviation, y_norm) = _deviation(x), _deviation(y)
+    return (x_deviation * y_deviation).sum(dim=(-2, -1)) / (x_norm * y_norm)
+
+
+def _deviation(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give x - mean x, and its norm; NaN for that of a constant."""
+    deviation = x - x.mean(dim=(-2, -1), keepdim=True)
+    constant = x.amax(dim=(-2, -1)) - x.amin(dim=(-2, -1)) <= CONSTANT
+    return deviation, torch.where(constant, torch.nan, deviation.square().sum(dim=(-2, -1)).sqrt())
+
+
+@shared
+def _squared_error(source: Tensor, fused: Tensor) -> Tensor:
+    same_size(source, fused)
+    return (grey_levels(source) - grey_levels(fused)).square().mean(dim=(-2, -1))
+
+
+def _decibels(squared_error: Tensor, peak: float | Tensor) -> Tensor:
+    ratio: Tensor = peak * peak / squared_error
+    return 10 * ratio.log10()
+
+
+MSE = Metric(
+    name="MSE",
+    convention="two sources",
+    unit="grey levels^2",
+    higher_is_better=False,
+    digits=2,
+    source="mean over the two sources, grey levels 0 to 255",
+    score=mean_squared_error,
+)
+
+MSE_TANG = Metric(
+    name="MSE",
+    convention="tang",
+    unit="",
+    higher_is_better=False,
+    digits=5,
+    source="Tang: of images in [0, 1]; so do IVIF_ZOO, cslib and dungdz",
+    score=lambda a, b, fused: mean_squared_error(a, b, fused) / 255**2,
+    variant=True,
+)
+
+RMSE = Metric(
+    name="RMSE",
+    convention="two sources",
+    unit="grey levels",
+    higher_is_better=False,
+    digits=4,
+    source="Jagalingam and Hegde 2015; mean over the two sources, grey levels 0 to 255",
+    score=root_mean_squared_error,
+)
+
+RMSE_VIFB = Metric(
+    name="RMSE",
+    convention="vifb",
+    unit="",
+    higher_is_better=False,
+    digits=5,
+    source="VIFB: the root taken before the division by H W, so that it depends on the images' size; so does kien",
+    score=norm_over_pixels,
+    variant=True,
+)
+
+RMSE_CSLIB = Metric(
+    name="RMSE",
+    convention="cslib",
+    unit="",
+    higher_is_better=False,
+    digits=5,
+    source="cslib: of images in [0, 1]",
+    score=lambda a, b, fused: root_mean_squared_error(a, b, fused) / 255,
+    variant=True,
+)
+
+PSNR = Metric(
+    name="PSNR",
+    convention="two sources",
+    unit="dB",
+    higher_is_better=True,
+    digits=4,
+    source="Jagalingam and Hegde 2015; of the mean of the two sources' MSE, peak 255",
+    score=peak_signal_to_noise_ratio,
+)
+
+PSNR_TANG = Metric(
+    name="PSNR",
+    convention="tang",
+    unit="dB",
+    higher_is_better=True,
+    digits=4,
+    source="Tang: errors of images in [0, 1] against a peak of 255, 48.13 dB too high; so does IVIF_ZOO",
+    # On one scale: a peak of 255 * 255 against errors of 0 to 255.
+    score=lambda a, b, fused: peak_signal_to_noise_ratio(a, b, fused, peak=255.0**2),
+    variant=True,
+)
+
+PSNR_VIFB = Metric(
+    name="PSNR",
+    convention="vifb",
+    unit="dB",
+    higher_is_better=True,
+    digits=4,
+    source="VIFB: sqrt(sum d^2) / (H W) taken for the MSE, so that it depends on the images' size; so do MEFB and kien",
+    score=lambda a, b, fused: _decibels(norm_over_pixels(a, b, fused), 255.0),
+    variant=True,
+)
+
+PSNR_CDDFUSE = Metric(
+    name="PSNR",
+    convention="cddfuse",
+    unit="dB",
+    higher_is_better=True,
+    digits=4,
+    source="CDDFuse: the fused image's maximum as peak, so that a darker image has a lower score; -inf for a black one",
+    score=lambda a, b, fused: peak_signal_to_noise_ratio(a, b, fused, peak=grey_levels(fused).amax(dim=(-2, -1))),
+    variant=True,
+)
+
+PSNR_DUNGDZ = Metric(
+    name="PSNR",
+    convention="dungdz",
+    unit="dB",
+    higher_is_better=True,
+    digits=4,
+    source="Image-Fusion-Metric (dungdz): mean of the two sources' PSNR, +inf as soon as one source is returned",
+    score=mean_peak_signal_to_noise_ratio,
+    variant=True,
+)
+
+CC = Metric(
+    name="CC",
+    convention="pearson",
+    unit="",
+    higher_is_better=True,
+    digits=4,
+    source="Pearson's correlation, mean over the two sources",
+    score=correlation_coefficient,
+)
+
+SCD = Metric(
+    name="SCD",
+    convention="aslantas",
+    unit="",
+    higher_is_better=True,
+    digits=4,
+    source="Aslantas and Bendes 2015",
+    score=sum_of_correlations_of_differences,
+)
+
+RECORDS = (
+    MSE,
+    MSE_TANG,
+    RMSE,
+    RMSE_VIFB,
+    RMSE_CSLIB,
+    PSNR,
+    PSNR_TANG,
+    PSNR_VIFB,
+    PSNR_CDDFUSE,
+    PSNR_DUNGDZ,
+    CC,
+    SCD,
+)

@@ -1,0 +1,207 @@
+"""Profiles: which metrics a code base prints, and one call that scores by all of them.
+
+A profile names the records that give a code base's values: the variant where it has its own, the bench's definition
+where they agree. A variant that several code bases share is one record and bears the name of one of them: "MI@vifb"
+stands in the profile "cddfuse" too.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fusebench.metrics import (
+    contrast,
+    edge_transfer,
+    error,
+    feature_mutual_information,
+    multiscale_edge,
+    mutual_information,
+    nonlinear_correlation,
+    perceptual,
+    phase_congruency,
+    spatial_frequency,
+    structural_similarity,
+    tsallis,
+    visual_information_fidelity,
+)
+from fusebench.metrics.base import Metric, same_size, sharing
+from fusebench.metrics.catalogue import METRICS
+from torch import Tensor
+
+PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
+    {
+        "default": tuple(metric for metric in METRICS if not metric.variant),
+        "seed": (
+            mutual_information.EN,
+            spatial_frequency.SF,
+            mutual_information.MI,
+            mutual_information.M,
+        ),
+        "vifb": (
+            contrast.AG_VIFB,
+            mutual_information.CE_VIFB,
+            contrast.EI,
+            mutual_information.EN,
+            mutual_information.MI_VIFB,
+            error.PSNR_VIFB,
+            error.RMSE_VIFB,
+            spatial_frequency.SF,
+            contrast.SD,
+            edge_transfer.Q_ABF_VIFB,
+            perceptual.Q_CB,
+            perceptual.Q_CV,
+            structural_similarity.SSIM_VIFB,
+        ),
+        "mefb": (
+            contrast.AG_VIFB,
+            mutual_information.CE_VIFB,
+            contrast.EI,
+            mutual_information.EN,
+            mutual_information.Q_MI,
+            error.PSNR_VIFB,
+            nonlinear_correlation.Q_NCIE,
+            contrast.SD,
+            spatial_frequency.SF,
+            tsallis.Q_TE_ZHENGLIU,
+            edge_transfer.Q_ABF_VIFB,
+            structural_similarity.Q_C_MEFB,
+            perceptual.Q_CB,
+            perceptual.Q_CV,
+            phase_congruency.Q_P,
+            structural_similarity.Q_W_MEFB,
+            structural_similarity.Q_Y_MEFB,
+            visual_information_fidelity.VIFF,
+        ),
+        "mfif": (
+            mutual_information.EN,
+            contrast.SD_MFIF,
+            contrast.AG_MFIF,
+            spatial_frequency.SF,
+            contrast.EI,
+            mutual_information.Q_MI,
+            nonlinear_correlation.Q_NCIE,
+            tsallis.Q_TE_ZHENGLIU,
+            error.SCD,
+            edge_transfer.Q_ABF_MFIF,
+            phase_congruency.Q_P,
+            structural_similarity.Q_S,
+            structural_similarity.Q_W,
+            structural_similarity.Q_E,
+            structural_similarity.Q_C,
+            structural_similarity.Q_Y,
+            perceptual.Q_CB,
+            perceptual.Q_CV,
+            visual_information_fidelity.VIFF,
+        ),
+        "tang": (
+            mutual_information.EN,
+            mutual_information.MI_TANG,
+            error.PSNR_TANG,
+            error.MSE_TANG,
+            spatial_frequency.SF_TANG,
+            contrast.SD,
+            contrast.AG_VIFB,
+            feature_mutual_information.FMI_DCT,
+            error.CC,
+            error.SCD,
+            visual_information_fidelity.VIF,
+            edge_transfer.Q_ABF_VIFB,
+            edge_transfer.N_ABF_TANG,
+        ),
+        "cddfuse": (
+            mutual_information.EN,
+            contrast.SD,
+            spatial_frequency.SF_TANG,
+            contrast.AG,
+            mutual_information.MI_VIFB,
+            error.MSE,
+            error.CC,
+            error.PSNR_CDDFUSE,
+            error.SCD,
+            visual_information_fidelity.VIF,
+            edge_transfer.Q_ABF_VIFB,
+        ),
+        "ivif_zoo": (
+            mutual_information.CE_IVIF_ZOO,
+            mutual_information.Q_MI_IVIF_ZOO,
+            nonlinear_correlation.Q_NCIE_IVIF_ZOO,
+            tsallis.Q_TE_IVIF_ZOO,
+            contrast.EI_IVIF_ZOO,
+            mutual_information.EN_IVIF_ZOO,
+            mutual_information.MI,
+            spatial_frequency.SF_TANG,
+            contrast.SD,
+            contrast.AG,
+            error.PSNR_TANG,
+            error.MSE_TANG,
+            error.CC,
+            error.SCD,
+            edge_transfer.Q_ABF_VIFB,
+            edge_transfer.N_ABF_IVIF_ZOO,
+            structural_similarity.SSIM_IVIF_ZOO,
+            structural_similarity.MS_SSIM_IVIF_ZOO,
+        ),
+        "cslib": (
+            mutual_information.EN,
+            tsallis.Q_TE_CSLIB,
+            mutual_information.CE_VIFB,
+            mutual_information.MI_VIFB,
+            mutual_information.Q_MI,
+            nonlinear_correlation.Q_NCIE,
+            error.PSNR,
+            error.CC,
+            error.SCD,
+            error.MSE_TANG,
+            error.RMSE_CSLIB,
+            contrast.EI,
+            contrast.SD,
+            spatial_frequency.SF_TANG,
+            spatial_frequency.Q_SF_CSLIB,
+            edge_transfer.Q_ABF,
+            edge_transfer.N_ABF,
+            multiscale_edge.Q_M,
+            structural_similarity.SSIM_CSLIB,
+            structural_similarity.Q_S_ZHENGLIU,
+            structural_similarity.Q_W_ZHENGLIU,
+        ),
+    }
+)
+
+
+def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict[str, Tensor]:
+    """Score fused images by every metric of a profile; what several metrics need is computed once.
+
+    Parameters
+    ----------
+    a, b
+        The sources, shape (N, H, W), or (1, H, W) for one pair that stands for every fused image; uint8, or floating
+        in [0, 1].
+    fused
+        The fused images, shape (N, H, W), of either type.
+    profile
+        "default" for every definition of the bench, "seed" for the paper it began with, or a code base.
+
+    Returns
+    -------
+    dict
+        The label of each metric to its scores, (N,), float64, on the images' device. Undefined scores are NaN or
+        infinite, as the metric says.
+
+    Raises
+    ------
+    ValueError
+        If the profile is unknown or the images differ in size; see `grey_levels`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)
+    >>> {label: scores.tolist() for label, scores in score(x, x, x, "seed").items()}
+    {'EN': [1.0], 'SF': [6.363961030678928], 'MI': [2.0], 'M': [1.0]}
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"no profile is called {profile!r}; known: {', '.join(PROFILES)}")
+    same_size(a, b, fused)
+    if fused.shape[0] < max(a.shape[0], b.shape[0]):
+        raise ValueError(f"there are {max(a.shape[0], b.shape[0])} sources for {fused.shape[0]} fused image")
+    with sharing():
+        return {metric.label: metric.score(a, b, fused) for metric in PROFILES[profile]}
