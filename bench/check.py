@@ -1,5 +1,6 @@
 """Has a score moved? Recomputed scores against the record in git."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def compare(record: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     problems += [f"{_spell(key)}: computed but not in the record" for key in after.index.difference(before.index)]
     for key in before.index.intersection(after.index):
         old, new, allowed = float(before[key]), float(after[key]), tolerance(key[KEY.index("fuser")])
-        if abs(new - old) > allowed * abs(old):  # NaN compares as false, and was said above
+        # NaN was said above; an infinite score is the same or it is not.
+        moved = old != new if math.isinf(old) or math.isinf(new) else abs(new - old) > allowed * abs(old)
+        if moved and not (math.isnan(old) or math.isnan(new)):
             relative = f"{100 * (new - old) / abs(old):+.4g} %" if old else "from zero"
             problems.append(f"{_spell(key)}: {old:.10g} -> {new:.10g} ({relative}, tolerance {100 * allowed:g} %)")
     return problems

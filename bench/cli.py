@@ -1,11 +1,13 @@
-"""The command line: fusebench bench | fuse | score | check | record | list."""
+"""The command line: fusebench bench | fuse | score | explain | check | record | list."""
 
 import json
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,9 +127,12 @@ def fuse_(
     from fusebench.datasets import folder, image
     from fusebench.fusers.base import parse
     from fusebench.fusers.catalogue import FUSERS
+    from fusebench.fusers.multifocus import MultiFocusCNN
 
     _configure(device, vgg16, weights)
     fuser = parse(method, FUSERS)
+    if weights and isinstance(fuser, MultiFocusCNN):
+        fuser = replace(fuser, weights="published")
     if out.suffix.lower() not in image.LOSSLESS:
         raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
     if out.exists() and any(out.samefile(source) for source in (a, b) if source.exists()):
@@ -139,24 +144,27 @@ def fuse_(
     image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
 
 
-@app.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --json")
+@app.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --profile vifb --json")
 def score_(
     a: Annotated[Path, typer.Argument(help="First source image.")],
     b: Annotated[Path, typer.Argument(help="Second source image.")],
     fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="default, seed, or what a code base prints: vifb, mefb, mfif, tang, ...")
+    ] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a fused image against its sources by every metric.
+    """Score a fused image against its sources by every metric of a profile.
 
-    Colour is scored by its luma (BT.601); all three images are taken at 256 grey levels.
+    Colour is scored by its luma (BT.601); all three images are taken at 256 grey levels. A coloured fusion whose
+    colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench scores.
     """
-    from fusebench.bench import run
-    from fusebench.metrics.catalogue import METRICS
+    from fusebench.metrics import profiles
     from tabulate import tabulate
 
-    scores = run.score(*_read_triple(a, b, fused), METRICS)
+    scores = profiles.score(*_read_triple(a, b, fused), profile)
     if as_json:
-        typer.echo(json.dumps({name: value.item() for name, value in scores.items()}, indent=1))
+        typer.echo(json.dumps({name: _finite(value.item()) for name, value in scores.items()}, indent=1))
         return
     rows = [
         (
@@ -166,7 +174,7 @@ def score_(
             "higher" if m.higher_is_better else "lower",
             m.source,
         )
-        for m in METRICS
+        for m in profiles.PROFILES[profile]
     ]
     typer.echo(tabulate(rows, headers=("metric", "score", "unit", "better", "definition"), disable_numparse=True))
 
@@ -186,10 +194,11 @@ def explain_(
 
     candidates = explain(*_read_triple(a, b, fused), metric, value)
     if as_json:
-        typer.echo(json.dumps([candidate._asdict() for candidate in candidates], indent=1))
+        rows = [{**c._asdict(), "score": _finite(c.score), "difference": _finite(c.difference)} for c in candidates]
+        typer.echo(json.dumps(rows, indent=1))
         return
-    rows = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
-    typer.echo(tabulate(rows, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
+    lines = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
+    typer.echo(tabulate(lines, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
 
 
 @app.command(name="check", epilog="Example: fusebench check")
@@ -218,7 +227,7 @@ def record_(
 ) -> None:
     """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
     from fusebench.bench.check import compare, read_scores
-    from fusebench.bench.run import write_text
+    from fusebench.bench.output import write_text
 
     if not record.parent.is_dir():
         raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
@@ -245,8 +254,8 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
 
 def main() -> None:
     """Run the command line: an error is one line on stderr and exit code 2, without a traceback unless --debug."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
+    debug = "--debug" in sys.argv[1:]
     try:
         code = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -275,6 +284,11 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+def _finite(score: float) -> float | str | None:
+    """Give a score as JSON can say it: null where it is undefined, "inf" where it has no end."""
+    return None if math.isnan(score) else str(score) if math.isinf(score) else score
+
+
 def _read_triple(a: Path, b: Path, fused: Path) -> "tuple[Tensor, Tensor, Tensor]":
     """Read two sources and their fusion as they are scored: luma at 256 grey levels, (1, H, W)."""
     from fusebench.bench.run import quantise
@@ -289,6 +303,8 @@ def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:
     import torch
     from fusebench.fusers import multifocus_weights, vgg16_weights
 
+    if not device.startswith(("cpu", "cuda")):
+        raise ValueError(f"--device {device}: expected cpu, or cuda with a GPU")
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -327,13 +343,14 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
 
     from fusebench.bench.suite import SUITES
     from fusebench.datasets.catalogue import DATASETS
+    from fusebench.fusers.base import spell
     from fusebench.fusers.catalogue import FUSERS
     from fusebench.metrics.catalogue import METRICS
 
     match what:
         case Listing.fusers:
             return [
-                (cls.name, _first_line(cls), ", ".join(f"{f.name}={f.default}" for f in dataclasses.fields(cls)))  # type: ignore[arg-type]
+                (cls.name, _first_line(cls), ", ".join(f"{f.name}={spell(f.default)}" for f in dataclasses.fields(cls)))  # type: ignore[arg-type]
                 for cls in FUSERS
             ]
         case Listing.metrics:

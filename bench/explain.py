@@ -1,10 +1,20 @@
 """Which definition is that number? Every convention of a metric, ranked by how nearly it gives a published value."""
 
+import math
 from typing import NamedTuple
 
 from fusebench.bench.run import score
 from fusebench.metrics.catalogue import METRICS
 from torch import Tensor
+
+# Names that papers use for each other's metrics, without case and signs.
+CONFUSED = (
+    {"MI", "M", "QMI", "NMI"},
+    {"VIF", "VIFF", "VIFP"},
+    {"QABF", "QG"},
+    {"QTE", "QNTE", "TE"},
+    {"FMI", "FMIPIXEL", "FMIGRADIENT", "FMIDCT"},
+)
 
 
 class Candidate(NamedTuple):
@@ -24,16 +34,20 @@ def explain(a: Tensor, b: Tensor, fused: Tensor, metric: str, value: float) -> l
     a, b, fused
         One triple, each (1, H, W), uint8.
     metric
-        Name of a metric, such as "PSNR"; spelling of case and of "_" and "^" does not matter.
+        Name of a metric, such as "PSNR"; spelling of case and of "_" and "^" does not matter. Metrics that papers
+        call by each other's names (MI, M, Q_MI and "NMI") are tried together.
     value
         The published number.
 
     Raises
     ------
     ValueError
-        If no metric has that name.
+        If no metric has that name, or the value is not finite.
     """
-    records = [record for record in METRICS if _plain(record.name) == _plain(metric)]
+    if not math.isfinite(value):
+        raise ValueError(f"--value {value}: a published score is a number")
+    asked = next((names for names in CONFUSED if _plain(metric) in names), {_plain(metric)})
+    records = [record for record in METRICS if _plain(record.name) in asked]
     if not records:
         names = ", ".join(dict.fromkeys(record.name for record in METRICS))
         raise ValueError(f"no metric is called {metric!r}; known: {names}")

@@ -1,8 +1,6 @@
 """Running a suite: fuse, quantise, score, write."""
 
-import csv
 import hashlib
-import io
 import json
 import platform
 import subprocess
@@ -15,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from fusebench.bench import output
 from fusebench.bench.suite import Suite
 from fusebench.datasets import colour, image
 from fusebench.datasets.pair import Entry, Pair
-from fusebench.fusers import vgg16_weights
+from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL
+from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric, sharing
 from torch import Tensor
@@ -78,25 +78,36 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
     """Run a suite and write what it found into a folder.
 
     Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (what was run, on which pixels, with which
-    versions), and under `fused/DATASET/FUSER/` every fused image as it was scored, beside it in colour where a source
-    is coloured.
+    versions), under `fused/DATASET/FUSER/` every fused image as it was scored, and under `colour/` the same in colour
+    where a source is coloured. They replace an earlier run's when all are written, not before.
 
-    Every pair is read and checked before the first is fused, so that bad data costs no work. A pair and a fuser
-    that stand in several tables are run once.
+    Every pair is read and checked before the first is fused, against the smallest size each fuser takes too, and
+    weights are verified: bad input costs no work. A pair and a fuser that stand in several tables are run once.
 
     Raises
     ------
     ValueError
-        If a pair is bad, the weights are missing or wrong, or a fuser returns something that is no image.
+        If a pair is bad, weights are missing or wrong, a fuser returns something that is no image, or the folder
+        holds what no run wrote.
     OSError
         If the folder cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "run.json", "{}\n")  # fails now rather than after the work
+    with output.replacing(out) as work:
+        _run(suite, work, name, device, progress)
+
+
+def _run(suite: Suite, out: Path, name: str, device: str, progress: Progress) -> None:
     entries = unique(entry for table in suite.values() for entry in table.entries)
-    if any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers):
-        vgg16_weights.load()  # likewise
+    weights = _verify_weights(suite)
     seen = {(entry.dataset, entry.name): _see(entry) for entry in entries}
+    for table in suite.values():
+        for fuser, entry in product(table.fusers, table.entries):
+            size, least = seen[entry.dataset, entry.name].size, getattr(fuser, "least", 1)
+            if min(size) < least:
+                raise ValueError(
+                    f"{entry.dataset}/{entry.name}: {size[0]} x {size[1]} pixels; {label(fuser)} needs at least "
+                    f"{least} x {least}"
+                )
     steps = _steps(suite, seen)
     progress(len(steps))
     results: list[Result] = []
@@ -111,9 +122,10 @@ def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Pr
         losses += traced
     progress(None)
 
-    write_rows(out / "scores.csv", Result._fields, sorted(results))
-    write_rows(out / "losses.csv", Loss._fields, losses)
-    write_text(out / "run.json", json.dumps(_describe(suite, name, entries, seen, device), indent=1) + "\n")
+    output.write_rows(out / "scores.csv", Result._fields, sorted(results))
+    output.write_rows(out / "losses.csv", Loss._fields, losses)
+    description = {"suite": name, **_provenance(device), "weights": weights, **_describe(suite, entries, seen)}
+    output.write_text(out / "run.json", json.dumps(description, indent=1) + "\n")
 
 
 def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
@@ -121,9 +133,13 @@ def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
 
     What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
     """
-    fused = fuser(a, b)
-    if fused.shape != a.shape or not fused.is_floating_point():
-        raise ValueError(f"{label(fuser)} returned {fused.dtype} {tuple(fused.shape)}, expected float {tuple(a.shape)}")
+    return _checked(fuser, fuser(a, b), a)
+
+
+def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
+    if fused.shape != like.shape or not fused.is_floating_point():
+        expected = f"float {tuple(like.shape)}"
+        raise ValueError(f"{label(fuser)} returned {fused.dtype} {tuple(fused.shape)}, expected {expected}")
     if not torch.isfinite(fused).all():
         raise ValueError(f"{label(fuser)} returned NaN or infinite pixels")
     return quantise(fused)
@@ -143,22 +159,6 @@ def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dic
 def unique(items: Iterable[T]) -> list[T]:
     """Drop repetitions and keep the order."""
     return list(dict.fromkeys(items))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)
-
-
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as CSV, every digit kept."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
@@ -181,11 +181,14 @@ def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[Step]:
         for group in groups.values():
             for start in range(0, len(group), BATCH):
                 for fuser in table.fusers:
-                    keys = {(label(fuser), entry.dataset, entry.name): entry for entry in group[start : start + BATCH]}
-                    if batch := tuple(entry for key, entry in keys.items() if key not in done):
-                        metrics = unique(metric for key in keys for metric in wanted[key])
-                        steps.append(Step(fuser, batch, tuple(metrics)))
-                    done |= keys.keys()
+                    # Pairs of one table may stand in others too, with other metrics.
+                    alike: dict[tuple[Metric, ...], list[Entry]] = {}
+                    for entry in group[start : start + BATCH]:
+                        key = label(fuser), entry.dataset, entry.name
+                        if key not in done:
+                            alike.setdefault(tuple(wanted[key]), []).append(entry)
+                            done.add(key)
+                    steps += [Step(fuser, tuple(batch), metrics) for metrics, batch in alike.items()]
     return steps
 
 
@@ -197,7 +200,7 @@ def _fuse_and_score(
     if isinstance(fuser, VGG16LBFGS):
         # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
         traces = [fuser.trace(x, y) for x, y in zip(a, b, strict=True)]
-        fused = quantise(torch.stack([trace.image for trace in traces]))
+        fused = _checked(fuser, torch.stack([trace.image for trace in traces]), a)
         losses = [
             Loss(pair.dataset, pair.name, label(fuser), 1 + bisect_right(trace.rounds, index), 1 + index, loss)
             for pair, trace in zip(pairs, traces, strict=True)
@@ -206,12 +209,13 @@ def _fuse_and_score(
     else:
         fused = fuse(fuser, a, b)
     scores = score(quantise(a), quantise(b), fused, metrics)
-    folder = out / "fused" / pairs[0].dataset / label(fuser)
-    folder.mkdir(parents=True, exist_ok=True)
     for pair, grey in zip(pairs, fused, strict=True):
-        image.write(grey, folder / f"{pair.name}.png")
+        place = Path(pair.dataset, label(fuser), f"{pair.name}.png")
+        (out / "fused" / place).parent.mkdir(parents=True, exist_ok=True)
+        image.write(grey, out / "fused" / place)
         if pair.chroma is not None:
-            image.write(shown_in_colour(grey, pair.chroma), folder / f"{pair.name}.colour.png")
+            (out / "colour" / place).parent.mkdir(parents=True, exist_ok=True)
+            image.write(shown_in_colour(grey, pair.chroma), out / "colour" / place)
     results = [
         Result(pair.dataset, pair.name, label(fuser), metric, values[n].item())
         for n, pair in enumerate(pairs)
@@ -226,10 +230,20 @@ def _see(entry: Entry) -> Seen:
     return Seen(pair.size, pair.modalities, pair.coloured, pair.synthetic, digest)
 
 
-def _describe(
-    suite: Suite, name: str, entries: Sequence[Entry], seen: dict[tuple[str, str], Seen], device: str
-) -> dict[str, Any]:
-    """Tables and provenance: what the reports need besides the scores, and what a reviewer asks for."""
+def _verify_weights(suite: Suite) -> dict[str, str]:
+    """Load every network that the suite needs, verified, and give their digests."""
+    digests: dict[str, str] = {}
+    for fuser in unique(fuser for table in suite.values() for fuser in table.fusers):
+        if isinstance(fuser, VGG16LBFGS):
+            vgg16_weights.load()
+            digests["vgg16"] = vgg16_weights.SHA256
+        if isinstance(fuser, MultiFocusCNN):
+            digests[f"cnn, {fuser.weights}"] = multifocus_weights.load(fuser.weights).sha256
+    return digests
+
+
+def _describe(suite: Suite, entries: Sequence[Entry], seen: dict[tuple[str, str], Seen]) -> dict[str, Any]:
+    """Give tables and pairs, what the reports need besides the scores."""
     pairs: dict[str, dict[str, Any]] = {}
     for entry in entries:
         sight = seen[entry.dataset, entry.name]
@@ -246,22 +260,18 @@ def _describe(
         }
         for key, table in suite.items()
     }
-    uses_vgg16 = any(isinstance(fuser, VGG16LBFGS) for table in suite.values() for fuser in table.fusers)
+    return {"tables": tables, "pairs": pairs}
+
+
+def _provenance(device: str) -> dict[str, Any]:
+    """Say when this ran, from which commit, with which versions, on what."""
+    packages = ("fusebench", "torch", "numpy", "scipy", "PyWavelets", "pillow", "nilearn")
     return {
-        "suite": name,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            **{
-                package: metadata.version(package) for package in ("fusebench", "torch", "numpy", "scipy", "PyWavelets")
-            },
-        },
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
-        "weights": {"vgg16": vgg16_weights.SHA256} if uses_vgg16 else {},
-        "tables": tables,
-        "pairs": pairs,
     }
 
 

@@ -15,17 +15,19 @@ def entries(root: Path) -> tuple[Entry, ...]:
     (but for the extension) in both is a pair. `root` is such a folder or holds several. A kind named "A-B"
     gives source a from A and source b from B; under any other name they come in alphabetical order.
 
-    Names made of digits only are read as the Whole Brain Atlas sets are named, case number then three digits of
-    slice: 16012 is slice 12 of case 16. Any other name is a case of its own.
+    Names made of digits only are read as the Whole Brain Atlas sets are named, case number (without leading zeros)
+    then three digits of slice: 16012 is slice 12 of case 16. Any other name is a case of its own.
 
     Raises
     ------
     ValueError
-        If there is no pair, a folder is empty, a file has no partner, or two files share a name.
+        If there is no pair, a kind has not two modalities, a folder holds no image, a file has no partner, or two
+        files share a name.
     """
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; expected one that holds CT-MRI/CT/NAME.png and CT-MRI/MRI/NAME.png")
-    kinds = [root] if _modalities(root) else [kind for kind in _folders(root) if _modalities(kind)]
+    root = root.resolve()  # "." has a name then
+    kinds = [root] if _is_kind(root) else [kind for kind in _folders(root) if _is_kind(kind)]
     if not kinds:
         raise ValueError(
             f"{root}: no pairs; expected a folder for each kind of pair with a folder for each of its two modalities, "
@@ -53,8 +55,10 @@ def case_of(name: str) -> str:
     --------
     >>> case_of("16012"), case_of("2010"), case_of("brain01"), case_of("012")
     ('16', '2', 'brain01', '012')
+    >>> case_of("010001")  # numbered frames are no atlas
+    '010001'
     """
-    numbered = re.fullmatch(r"(\d+)\d{3}", name, re.ASCII)
+    numbered = re.fullmatch(r"([1-9]\d*)\d{3}", name, re.ASCII)
     return numbered[1] if numbered else name
 
 
@@ -74,7 +78,9 @@ def _entries(kind: Path) -> list[Entry]:
     files_a, files_b = _images(first), _images(second)
     for folder, files in ((first, files_a), (second, files_b)):
         if not files:
-            raise ValueError(f"{folder}: an empty folder; expected images ({', '.join(image.EXTENSIONS)})")
+            others = sorted({path.suffix for path in folder.iterdir() if path.is_file()})
+            held = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
+            raise ValueError(f"{folder}: no {held}; expected {', '.join(image.EXTENSIONS)}")
     if lonely := sorted(files_a.keys() ^ files_b.keys(), key=natural):
         name = lonely[0]
         path, other = (files_a[name], second) if name in files_a else (files_b[name], first)
@@ -87,11 +93,20 @@ def _entries(kind: Path) -> list[Entry]:
     ]
 
 
-def _modalities(kind: Path) -> tuple[Path, ...]:
-    """Give the two folders of a kind in the order of its name, or () where `kind` is something else."""
+def _is_kind(folder: Path) -> bool:
+    """Say whether a folder is meant as a kind of pair: it holds folders of images and not folders that are kinds."""
+    folders = _folders(folder)
+    return any(_images(sub) for sub in folders) and not any(_is_kind(sub) for sub in folders)
+
+
+def _modalities(kind: Path) -> tuple[Path, Path]:
+    """Give the two folders of a kind, in the order of its name where that names them."""
     folders = _folders(kind)
-    if len(folders) != 2 or not any(_images(folder) for folder in folders):
-        return ()
+    if len(folders) != 2:
+        names = ", ".join(folder.name for folder in folders)
+        raise ValueError(
+            f"{kind}: holds {len(folders)} folders ({names}); a kind of pair has one for each of two modalities"
+        )
     first, second = folders
     return (second, first) if kind.name == f"{second.name}-{first.name}" else (first, second)
 
@@ -104,6 +119,8 @@ def _images(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in image.EXTENSIONS and not path.name.startswith(".") and path.is_file():
+            if not path.name.isprintable():
+                raise ValueError(f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file")
             if path.stem in files:
                 raise ValueError(f"{path}: {files[path.stem].name} has the same name; a pair's name must be unique")
             files[path.stem] = path

@@ -1,7 +1,6 @@
 """One image file: reading it to grey and chroma, writing it without loss."""
 
-import os
-import tempfile
+import io
 import warnings
 from pathlib import Path
 
@@ -20,7 +19,8 @@ def read(path: Path) -> tuple[Tensor, Tensor | None]:
 
     The scale follows the file's bit depth, never its contents: 8 bits are divided by 255, 16 bits by 65535.
     Palette and RGB images become luma and chroma (`colour.split`); a colour image whose three channels are
-    equal is grey. An opaque alpha channel is dropped. Colour at 16 bits a channel is read at 8.
+    equal is grey. An opaque alpha channel is dropped. Colour, and grey with alpha, at 16 bits is read at 8. Other
+    depths, and files of several images, are refused.
 
     Returns
     -------
@@ -53,8 +53,23 @@ def read(path: Path) -> tuple[Tensor, Tensor | None]:
     return colour.split(pixels)
 
 
+def _check_layout(image: Image.Image) -> None:
+    """Refuse what would be read as something else than it shows."""
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise ValueError(f"it holds {frames} images; a source is one")
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]  # a TIFF image has them
+        bits = set(np.atleast_1d(tags.get(258, 1)).tolist())
+        if not bits <= {1, 8, 16}:
+            raise ValueError(f"{max(bits)} bits a pixel, whose range is not stated; 8 or 16 are read")
+        if bits == {16} and tags.get(262) == 0:
+            # Pillow would hand it over inverted.
+            raise ValueError("16 bits with white as zero; store it with black as zero")
+
+
 def _pixels(image: Image.Image) -> np.ndarray:
     """Give uint8 (H, W), uint16 (H, W) or uint8 (H, W, 3)."""
+    _check_layout(image)
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = np.asarray(image.convert("RGBA"))[..., 3]
         if alpha.min() < 255:
@@ -84,19 +99,16 @@ def write(image: Tensor, path: Path) -> None:
     """
     if path.suffix.lower() not in LOSSLESS:
         raise ValueError(f"{path}: images are written without loss; name it {', '.join(LOSSLESS)}")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file to write")
     pixels = image.cpu().numpy()
+    content = io.BytesIO()
     picture = Image.fromarray(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1))
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as part:
-        try:
-            picture.save(part, format=Image.registered_extensions()[path.suffix.lower()])
-        except BaseException:
-            Path(part.name).unlink()
-            raise
-    Path(part.name).chmod(0o666 & ~_umask())
-    Path(part.name).replace(path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    picture.save(content, format=Image.registered_extensions()[path.suffix.lower()])
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content.getvalue())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -13,7 +13,8 @@ class Fuser(Protocol):
 
     `a`, `b` and the result are tensors of shape (N, H, W), float32, in [0, 1], on one device. The leading axis is
     free: fusing a batch gives what fusing its pairs one by one gives. A fuser is a frozen dataclass; its fields
-    are the method's options, checked when it is made, and name its row (`label`).
+    are the method's options, checked when it is made, and name its row (`label`). One that does not take every size
+    has an attribute `least`, the smallest height and width it takes.
     """
 
     name: ClassVar[str]
@@ -41,7 +42,7 @@ def label(fuser: Fuser) -> str:
     shown = [(f.name, getattr(fuser, f.name)) for f in fields if f.metadata.get("always_shown")]
     shown += [(f.name, getattr(fuser, f.name)) for f in fields if not f.metadata.get("always_shown")]
     defaults = {f.name: f.default for f in fields if not f.metadata.get("always_shown")}
-    options = ",".join(f"{name}={_spell(value)}" for name, value in shown if value != defaults.get(name))
+    options = ",".join(f"{name}={spell(value)}" for name, value in shown if value != defaults.get(name))
     return f"{fuser.name}[{options}]" if options else fuser.name
 
 
@@ -74,11 +75,20 @@ def parse(text: str, known: Iterable[type[Fuser]]) -> Fuser:
         if not equals or key not in types:
             offered = ", ".join(types) or "none"
             raise ValueError(f"{name} has no option {option!r}; expected option=value with one of: {offered}")
+        if key in values:
+            raise ValueError(f"{name}: the option {key} is given twice")
         values[key] = _read(value, types[key], f"{name}[{option}]")
     return cls(**values)
 
 
-def _spell(value: object) -> str:
+def spell(value: object) -> str:
+    """Write an option's value as a label has it.
+
+    Examples
+    --------
+    >>> spell((2, 2, 3)), spell("haar")
+    ('2-2-3', 'haar')
+    """
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

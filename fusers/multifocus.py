@@ -44,6 +44,7 @@ class MultiFocusCNN:
     """
 
     name: ClassVar[str] = "cnn"
+    least: ClassVar[int] = WINDOW
     variant: str = "multifocus"
     weights: str = "own"
 

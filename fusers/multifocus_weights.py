@@ -26,6 +26,7 @@ class Weights(NamedTuple):
 
     branch: tuple[tuple[Tensor, Tensor], ...]
     dense: tuple[Tensor, ...]
+    sha256: str = ""  # of the file they come from
 
 
 def load(source: str) -> Weights:
@@ -49,7 +50,7 @@ def _own() -> Weights:
     content = (resources.files("fusebench.fusers") / OWN_FILE).read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != OWN_SHA256:
         raise ValueError(f"{OWN_FILE}: its SHA-256 is {found}, expected {OWN_SHA256}; the installation is damaged")
-    return from_tensors(parse(content))
+    return from_tensors(parse(content))._replace(sha256=found)
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Weights:
@@ -79,7 +80,7 @@ def _published(named: str) -> Weights:
         ) from error
     if len(weights.dense) == 1 and found != PUBLISHED_SHA256:
         raise ValueError(f"{path}: not the published light model; its SHA-256 is {found}, expected {PUBLISHED_SHA256}")
-    return weights
+    return weights._replace(sha256=found)
 
 
 def _from_matlab(arrays: dict[str, Any]) -> Weights:

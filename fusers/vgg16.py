@@ -112,6 +112,11 @@ class VGG16LBFGS:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r} is unknown; known: {', '.join(PRECISIONS)}")
 
+    @property
+    def least(self) -> int:
+        """Smallest height and width, which leave the layer a pixel."""
+        return least(self.layer)
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair on its own: L-BFGS keeps one history for one image."""
         return torch.stack([self.trace(x, y).image for x, y in zip(a, b, strict=True)])
@@ -144,6 +149,17 @@ class VGG16LBFGS:
         return Trace(image, tuple(losses), tuple(rounds))
 
 
+def least(layer: str) -> int:
+    """Give the smallest height and width for a layer: the network halves them before every block but the first.
+
+    Examples
+    --------
+    >>> least("conv1_2"), least("conv5_1")
+    (1, 16)
+    """
+    return int(2 ** (int(layer[4]) - 1))
+
+
 class Network:
     """VGG16 up to one convolution, for grey images of one size.
 
@@ -159,10 +175,9 @@ class Network:
     """
 
     def __init__(self, layer: str, like: Tensor) -> None:
-        least = 2 ** (int(layer[4]) - 1)
-        if min(like.shape) < least:
+        if min(like.shape) < (side := least(layer)):
             raise ValueError(
-                f"{layer} needs images of at least {least} x {least} pixels, not {like.shape[0]} x {like.shape[1]}"
+                f"{layer} needs images of at least {side} x {side} pixels, not {like.shape[0]} x {like.shape[1]}"
             )
         weights = vgg16_weights.load()
         kept = LAYERS[: LAYERS.index(layer) + 1]

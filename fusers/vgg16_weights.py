@@ -132,8 +132,12 @@ def _from_bytes(path: Path) -> Weights:
 def _from_torchvision() -> Weights:
     from torchvision.models import VGG16_Weights
 
-    # The download is checked against the digest in its name, and weights_only admits tensors and nothing else.
-    state = VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    source = VGG16_Weights.IMAGENET1K_FEATURES
+    try:
+        # The download is checked against the digest in its name, and weights_only admits tensors and nothing else.
+        state = source.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except OSError as error:
+        raise ValueError(f"{source.url}: cannot be downloaded ({error}); name a file with --vgg16 PATH") from error
     kernels = [key for key in state if key.startswith("features.") and key.endswith(".weight")]
     weights = {
         layer: (state[key], state[key.replace("weight", "bias")]) for layer, key in zip(LAYERS, kernels, strict=True)

@@ -9,6 +9,8 @@ import torch
 from fusebench.fusers.rules import choose_by_region
 from torch import Tensor
 
+MOST_LEVELS = 32  # an image of 2^32 pixels a side is one coefficient then
+
 
 @dataclass(frozen=True)
 class Wavelet:
@@ -45,8 +47,8 @@ class Wavelet:
     def __post_init__(self) -> None:
         if self.wavelet not in pywt.wavelist(kind="discrete"):
             raise ValueError(f"wavelet {self.wavelet!r} is none of PyWavelets' discrete wavelets, such as db4, bior2.2")
-        if self.levels < 1:
-            raise ValueError(f"levels={self.levels}: a wavelet decomposition has at least 1 level")
+        if not 1 <= self.levels <= MOST_LEVELS:
+            raise ValueError(f"levels={self.levels}: a wavelet decomposition has from 1 to {MOST_LEVELS} levels")
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Decompose both, choose, reconstruct. PyWavelets works on the CPU; the result is where `a` is."""

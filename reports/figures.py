@@ -57,7 +57,7 @@ def loss_curve(out: Path, description: dict[str, Any], losses: pd.DataFrame) -> 
     ax.set_xlabel("evaluation of network and gradient")
     ax.set_ylabel("loss, sum of squares")
     ax.legend(fontsize=8, frameon=False)
-    figure.suptitle(f"Loss at conv2_1, {_pair(description, dataset, pair)}", fontsize=10)
+    _title(figure, f"Loss at conv2_1, {_pair(description, dataset, pair)}")
     return _save(figure, out, "figure5")
 
 
@@ -77,7 +77,7 @@ def features(out: Path, description: dict[str, Any]) -> Path:
             _show(ax, _mosaic(channels / most), f"{names.get(name, name)}, {layer}", most=1)
         fused = _read(out / "fused" / dataset / f"vgg16[layer={layer}]" / f"{pair}.png")
         _show(row[-1], fused, f"fused at {layer}")
-    figure.suptitle(f"Features (16 strongest channels), {_pair(description, dataset, pair)}", fontsize=10)
+    _title(figure, f"Features (16 strongest channels), {_pair(description, dataset, pair)}")
     return _save(figure, out, "figure6")
 
 
@@ -92,16 +92,16 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
     rows = math.ceil(len(table["fusers"]) / columns)
     height, width = info["size"]
     figure = _figure(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
-    figure.suptitle(f"{table['title']}, {_pair(description, dataset, pair)}", fontsize=10)
+    _title(figure, f"{table['title']}, {_pair(description, dataset, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     folder = out / "fused" / dataset
     sources = [_read(folder / label / f"{pair}.png") for label in modalities if (folder / label).is_dir()]
-    corner = busiest(sources) if len(sources) == 2 else None
+    corner = busiest(sources) if len(sources) == 2 and min(height, width) >= 2 * INSET else None
     for ax in axes:
         ax.axis("off")
     for ax, fuser in zip(axes, table["fusers"], strict=False):
         label = fuser["label"]
-        coloured = folder / label / f"{pair}.colour.png"
+        coloured = out / "colour" / dataset / label / f"{pair}.png"
         # A source shows its own colour; what is fused shows the pair's.
         own = modalities.get(label) in (None, *info["coloured"])
         path = coloured if coloured.exists() and own and not grey else folder / label / f"{pair}.png"
@@ -152,6 +152,11 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
+def _title(figure: "Figure", text: str) -> None:
+    # A file's name is no mathematics.
+    figure.suptitle(text, fontsize=10, parse_math=False)
+
+
 def _save(figure: "Figure", out: Path, name: str) -> Path:
     # Without a date the same run gives the same bytes.
     figure.savefig(out / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
@@ -162,7 +167,7 @@ def _save(figure: "Figure", out: Path, name: str) -> Path:
 def _show(ax: "Axes", image: npt.NDArray[Any], title: str, most: float = 255) -> None:
     # Grey levels as they are, no stretching: 0 is black and 255 white in every panel.
     ax.imshow(image, cmap="gray", vmin=0, vmax=most, interpolation="nearest")
-    ax.set_title(title, fontsize=8)
+    ax.set_title(title, fontsize=8, parse_math=False)
     ax.axis("off")
 
 

@@ -49,8 +49,12 @@ def write(out: Path) -> list[str]:
 
 def read_scores(out: Path) -> "pd.Series[float]":
     """Read the scores of a run: by dataset, pair, fuser and metric."""
-    table = pd.read_csv(out / "scores.csv", dtype={"pair": str})
-    return table.set_index(["dataset", "pair", "fuser", "metric"]).score
+    key = ["dataset", "pair", "fuser", "metric"]
+    # A pair may be called "NA" or "007", and is not a missing value or a number.
+    table = pd.read_csv(
+        out / "scores.csv", dtype=dict.fromkeys(key, str), keep_default_na=False, na_values={"score": ["nan"]}
+    )
+    return table.set_index(key).score
 
 
 def aggregate(table: dict[str, Any], pairs: dict[str, Any], scores: "pd.Series[float]") -> dict[tuple[str, str], Cell]:
@@ -146,10 +150,9 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
 
 def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, name: str) -> str:
     """Lay a table out for LaTeX with the package booktabs."""
+    arrows = {True: r"$\uparrow$", False: r"$\downarrow$"}
     heads = [
-        f"{_escape(m['label'])} ${'uparrow' if m['higher_is_better'] else 'downarrow'}$".replace("$u", r"$\u").replace(
-            "$d", r"$\d"
-        )
+        f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
         for m in table["metrics"]
     ]
     lines = [

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fusebench.bench.check import KEY, TOLERANCE, compare, read_scores
-from fusebench.bench.run import Result, write_rows
+from fusebench.bench.output import write_rows
+from fusebench.bench.run import Result
 
 WAVELET = Result("CT-MRI", "p", "wavelet", "SF", 20.0)
 VGG16 = Result("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
@@ -41,6 +42,13 @@ def test_only_float32_runs_of_lbfgs_have_the_wider_tolerance() -> None:
 
 def test_a_score_that_leaves_zero_is_drift() -> None:
     assert "from zero" in compare(table(RECORD), table([*RECORD[:2], RECORD[2]._replace(score=1e-12)]))[0]
+
+
+def test_an_infinite_score_hides_no_drift() -> None:
+    endless = [WAVELET._replace(score=float("inf"))]
+    assert compare(table(endless), table(endless)) == []
+    assert compare(table(endless), table([WAVELET]))
+    assert compare(table([WAVELET]), table(endless))
 
 
 def test_missing_extra_doubled_and_nan_rows_are_said() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fusebench.bench import cli, suite
 from fusebench.bench.check import read_scores
 from fusebench.bench.suite import Table
 from fusebench.datasets import image, phantom
-from fusebench.fusers import vgg16_weights
+from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
@@ -25,7 +26,9 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv(vgg16_weights.VARIABLE, "")  # --vgg16 sets it for the process; this test ends by taking it back
+    # --vgg16 and --weights set them for the process; this takes them back when the test ends.
+    monkeypatch.setenv(vgg16_weights.VARIABLE, "")
+    monkeypatch.setenv(multifocus_weights.VARIABLE, "")
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, arguments)])
@@ -83,10 +86,26 @@ def test_fuse_and_score(command: Run, sources: tuple[Path, Path], tmp_path: Path
     code, out, _ = command("score", *sources, fused, "--json")
     scores = json.loads(out)
     assert code == 0
-    assert list(scores) == [m.label for m in METRICS]
+    assert list(scores) == [m.label for m in METRICS if not m.variant]
+    assert scores["MS_SSIM"] is None  # NaN is no JSON
     code, text, _ = command("score", *sources, fused)
     assert f"{scores['SF']:.4f}" in text
     assert "Hossny" in text
+    code, out, _ = command("score", *sources, fused, "--profile", "vifb", "--json")
+    assert json.loads(out)["MI@vifb"] == pytest.approx(scores["MI"] * np.log(2))
+
+
+def test_explain_finds_the_convention(command: Run, sources: tuple[Path, Path], tmp_path: Path) -> None:
+    fused = tmp_path / "fused.png"
+    command("fuse", *sources, "-m", "average", "-o", fused)
+    _, out, _ = command("score", *sources, fused, "--profile", "tang", "--json")
+    value = json.loads(out)["PSNR@tang"]
+    code, out, _ = command("explain", *sources, fused, "--metric", "psnr", "--value", f"{value:.2f}")
+    assert code == 0
+    assert out.splitlines()[2].startswith("PSNR@tang")
+    assert "255" in out.splitlines()[2]
+    code, out, _ = command("explain", *sources, fused, "--metric", "NMI", "--value", "0.5", "--json")
+    assert {"M", "Q_MI", "MI", "Q_MI@ivif_zoo"} <= {candidate["label"] for candidate in json.loads(out)}
 
 
 def test_fuse_puts_colour_back_unless_told_not_to(command: Run, sources: tuple[Path, Path], tmp_path: Path) -> None:
@@ -201,10 +220,17 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["bench", "--pairs", "many"], "'--pairs'"),
         (["bench", "smoke", "--pairs", "3"], "neither --data nor --pairs"),
         (["bench", "--out", "A/results"], "Not a directory"),
+        (["bench", "--out", "A"], "is a file; --out names a folder"),
         (["check", "--record", "gone.csv"], "gone.csv: no such file"),
         (["check", "--record", "A"], "not a file of scores"),
         (["record", "--record", "gone/r.csv"], "there is no folder gone"),
         (["list", "everything"], "everything"),
+        (["score", "A", "B", "A", "--profile", "vfib"], "no profile is called 'vfib'; known: default"),
+        (["explain", "A", "B", "A", "--metric", "beauty", "--value", "1"], "no metric is called 'beauty'"),
+        (["explain", "A", "B", "A", "--metric", "SF", "--value", "nan"], "is a number"),
+        (["fuse", "A", "B", "-m", "average", "-o", "f.png", "--device", "meta"], "--device meta"),
+        (["fuse", "A", "B", "-m", "cnn", "-o", "f.png", "--weights", "gone.mat"], "gone.mat: no such file"),
+        (["fuse", "A", "B", "-m", "average", "-o", "EMPTY.png"], "EMPTY.png: is a folder"),
         (["score", "A", "B"], "fused"),
         (["paint"], "paint"),
     ],
@@ -219,6 +245,7 @@ def test_nonsense_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "EMPTY.png").mkdir()
     names = {"A": sources[0].name, "B": sources[1].name, "A/results": f"{sources[0].name}/results"}
     code, out, err = command(*(names.get(argument, argument) for argument in arguments))
     assert (code, out) == (2, "")
@@ -231,13 +258,13 @@ def test_an_output_folder_that_cannot_be_written_is_named(
     command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # A superuser writes anywhere, so the refusal is the file system's stand-in.
-    def refuse(self: Path, *_: object, **__: object) -> int:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "locked"))
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
     code, _, err = command("bench", "--out", tmp_path / "locked")
     assert code == 2
-    assert "locked/run.json.part: Permission denied" in err
+    assert "locked: Permission denied" in err
 
 
 def test_debug_shows_the_traceback(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,13 +118,42 @@ def test_an_empty_folder_is_named(layout: Path) -> None:
     with pytest.raises(ValueError, match=r"empty: no pairs; expected"):
         folder.entries(layout / "empty")
     (layout / "PET-CT" / "CT" / "brain01.png").unlink()
-    with pytest.raises(ValueError, match=r"PET-CT/CT: an empty folder"):
+    with pytest.raises(ValueError, match=r"PET-CT/CT: no images: an empty folder"):
         folder.entries(layout)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere: no such folder"):
         folder.entries(tmp_path / "nowhere")
+
+
+def test_a_kind_with_a_third_folder_is_named(layout: Path) -> None:
+    save(layout / "CT-MRI" / "MASK" / "2004.png")
+    with pytest.raises(ValueError, match=r"CT-MRI: holds 3 folders \(CT, MASK, MRI\)"):
+        folder.entries(layout)
+
+
+def test_what_cannot_be_read_is_no_image(layout: Path) -> None:
+    (layout / "PET-CT" / "CT" / "brain01.png").rename(layout / "PET-CT" / "CT" / "brain01.gif")
+    with pytest.raises(ValueError, match=r"PET-CT/CT: no images that can be read, only \.gif"):
+        folder.entries(layout)
+
+
+def test_a_picture_beside_the_modalities_is_no_pair(layout: Path) -> None:
+    save(layout / "CT-MRI" / "preview.png")
+    assert len(folder.entries(layout)) == 4
+
+
+def test_a_kind_has_its_name_however_it_is_reached(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(layout / "CT-MRI")
+    for root in (Path(), Path("MRI/..")):
+        assert {entry.dataset for entry in folder.entries(root)} == {"CT-MRI"}
+
+
+def test_a_name_that_cannot_be_printed_is_refused(layout: Path) -> None:
+    (layout / "CT-MRI" / "CT" / "a\nb.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="cannot be printed"):
+        folder.entries(layout)
 
 
 def test_a_file_without_partner_is_named(layout: Path) -> None:
@@ -163,10 +192,20 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_pixels_without_a_stated_range_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"x.tif: .*type F"):
+    with pytest.raises(ValueError, match=r"x.tif: .*32 bits a pixel"):
         image.read(save(tmp_path / "x.tif", GREY.astype(np.float32)))
     with pytest.raises(ValueError, match="transparent"):
         image.read(save(tmp_path / "x.png", np.zeros((4, 6, 4), dtype=np.uint8)))
+
+
+def test_files_that_would_be_misread_are_refused(tmp_path: Path) -> None:
+    pages = [Image.fromarray(GREY), Image.fromarray(GREY)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match=r"pages.tif.*it holds 2 images"):
+        image.read(tmp_path / "pages.tif")
+    Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    with pytest.raises(ValueError, match=r"white.tif.*white as zero"):
+        image.read(tmp_path / "white.tif")
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +232,15 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         image.write(torch.from_numpy(GREY), tmp_path / name)
         assert torch.equal((255 * image.read(tmp_path / name)[0]).round(), torch.from_numpy(GREY).float())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.bmp", "x.png", "x.tif"]
+
+
+def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "dir.png").mkdir()
+    with pytest.raises(ValueError, match=r"dir.png: is a folder"):
+        image.write(torch.from_numpy(GREY), tmp_path / "dir.png")
+    with pytest.raises(OSError, match=r"gone/x.png"):
+        image.write(torch.from_numpy(GREY), tmp_path / "gone" / "x.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["dir.png"]
 
 
 def test_a_lossy_file_is_not_written(tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ def test_our_weights_decide_known_masks() -> None:
             a, b, mask = photographs.multifocus(sharp, radius, seed=number)
             decision = multifocus.decide(multifocus.focus_map(in_focus(a[None], b[None], weights), a.shape))[0]
             right.append((decision == mask).double().mean().item())
-    assert np.mean(right) >= 0.97
+    # The least of the twelve was 0.9773; rounding in float32 moves a decision here and there.
+    assert min(right) >= 0.97
+    assert np.mean(right) >= 0.98
 
 
 @pytest.mark.slow
@@ -106,7 +108,9 @@ def test_our_weights_come_close_to_the_published_ones(shared: Path, published: W
         ours, theirs = (blend(a, b, weights).astype(float) for weights in (multifocus_weights.load("own"), published))
         psnr.append(10 * np.log10(255**2 / max(((ours - theirs) ** 2).mean(), 1e-3)))
     assert len(psnr) == 10
-    assert np.mean(psnr) >= 35
+    # 59.3 and 47.9 were measured; another JPEG decoder may differ by a grey level.
+    assert np.mean(psnr) >= 55
+    assert min(psnr) >= 45
 
 
 def test_it_takes_the_sharp_half_of_each_source() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.run import Loss, Result, write_rows
+from fusebench.bench.output import write_rows
+from fusebench.bench.run import Loss, Result
 from fusebench.reports import figures, rankings, tables
 from PIL import Image
 
@@ -112,7 +113,7 @@ def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
     for part in (
         r"\begin{tabular}{lrr}",
         r"\toprule",
-        r"Method & SF $\uparrow$ & Q\_CV $\downarrow$ \\",
+        r"Method & SF $\uparrow$ (grey levels) & Q\_CV $\downarrow$ \\",
         r"source-a & \textbf{9.00 $\pm$ 0.00} & \textbf{5.0 $\pm$ 0.0} \\",
         r"my\_fuser[x=1] & \textit{5.00 $\pm$ 0.00}",
         r"mean $\pm$ 95\% confidence",
@@ -129,6 +130,18 @@ def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
     assert table.loc[("my_fuser[x=1]", "Q_CV"), "nans"] == 1
     assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
+
+
+def test_names_are_names_and_neither_numbers_nor_missing_values(tmp_path: Path) -> None:
+    description = make(tmp_path)
+    for name in ("scores.csv", "run.json"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace("CT-MRI", "2024").replace("16003", "NA"))
+    (tmp_path / "fused" / "CT-MRI").rename(tmp_path / "fused" / "2024")
+    (text,) = tables.write(tmp_path)
+    assert "3 pairs" in text
+    assert figures.write(tmp_path)
+    del description
 
 
 def test_the_enlarged_part_is_where_both_sources_have_detail(noise: torch.Generator) -> None:

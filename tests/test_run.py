@@ -16,6 +16,7 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import FUSERS, TRIVIAL
 from fusebench.fusers.trivial import Average, Maximum
+from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import MI
@@ -44,7 +45,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         triple = (run.quantise(x)[None] for x in (pair.a, pair.b, fused))
         # A batch of two and an image alone may sum in another order; metrics whose windows do not fit are NaN.
         assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
-    colour = image.read(tmp_path / "fused" / "CT-MRI" / "average" / "p.colour.png")
+    colour = image.read(tmp_path / "colour" / "CT-MRI" / "average" / "p.png")
     assert colour[1] is not None
 
 
@@ -110,6 +111,47 @@ def test_bad_data_costs_no_work(tmp_path: Path) -> None:
     assert Counting.batches == []
 
 
+def test_a_trace_that_is_no_image_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = Trace(torch.full((8, 8), torch.nan), (1.0,), (1,))
+    monkeypatch.setattr(VGG16LBFGS, "trace", lambda *_: nan)
+    with pytest.raises(ValueError, match=r"vgg16.*returned NaN"):
+        run.run({"t": Table("x", (VGG16LBFGS(),), (entry("p"),), (SF,))}, tmp_path, name="x")
+
+
+def test_a_pair_too_small_for_a_fuser_is_named_before_the_work(tmp_path: Path) -> None:
+    Counting.batches.clear()
+    suite = {"t": Table("x", (Counting(), VGG16LBFGS(layer="conv5_1")), (entry("p"),), (SF,))}
+    with pytest.raises(ValueError, match=r"CT-MRI/p: 8 x 8 pixels; vgg16\[layer=conv5_1\] needs at least 16 x 16"):
+        run.run(suite, tmp_path, name="x")
+    assert Counting.batches == []
+
+
+def test_a_run_replaces_the_last_one_when_it_is_whole_and_not_before(tmp_path: Path) -> None:
+    def broken() -> Pair:
+        raise ValueError("bad.png: damaged")
+
+    run.run({"t": Table("x", (Average(), Maximum()), (entry("p"),), (SF,))}, tmp_path, name="x")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "tables").mkdir()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="damaged"):
+        run.run({"t": Table("x", (Average(),), (Entry("k", "bad", "bad", broken),), (SF,))}, tmp_path, name="x")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    run.run({"t": Table("x", (Average(),), (entry("qq"),), (SF,))}, tmp_path, name="x")
+    assert sorted(path.name for path in (tmp_path / "fused" / "CT-MRI").rglob("*.png")) == ["qq.png"]
+    assert not (tmp_path / "tables").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_with_somebody_elses_tables_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    with pytest.raises(ValueError, match="tables: would be replaced, but no run"):
+        run.run({"t": Table("x", (Average(),), (entry("p"),), (SF,))}, tmp_path, name="x")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        run.run({"t": Table("x", (Average(),), (entry("p"),), (SF,))}, tmp_path / "file", name="x")
+
+
 def test_quantisation_clips_and_rounds_half_to_even() -> None:
     x = torch.tensor([-0.1, 0.5 / 255, 1.5 / 255, 0.999, 1.2], dtype=torch.float64)
     assert run.quantise(x).tolist() == [0, 0, 2, 255, 255]
@@ -152,6 +194,13 @@ def test_other_kinds_get_tables_behind_the_papers() -> None:
     assert list(suite) == ["table1", "table2", "table5", "table6"]
     assert [suite[t].entries[0].dataset for t in suite] == ["MRI-CT", "MRI-CT", "CT-SPECT", "PET-MRI"]
     assert suite["table5"].published == {}
+
+
+def test_published_layers_stand_beside_ct_mri_only() -> None:
+    assert paper(kinds("SPECT-MRI"))["table1"].published == {}
+    assert paper(kinds("MRI-CT"))["table1"].published != {}
+    with pytest.raises(ValueError, match="MRI-CT and CT-MRI are one kind"):
+        paper(kinds("CT-MRI", "MRI-CT"))
 
 
 def test_data_without_the_papers_kinds_still_gives_tables() -> None:
