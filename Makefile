@@ -28,6 +28,9 @@ types: .venv
 perf: .venv       ## timings, as ratios against a reference in the same run
 	.venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf tests/perf
 
+parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folder of reference values
+	PYTHONPATH=tests .venv/bin/python tests/test_profiles.py
+
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
 	.venv/bin/python -m fusebench.bench.train_multifocus fusers/multifocus.safetensors
 
@@ -45,4 +48,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf train-multifocus readme setup help
+.PHONY: bench check record test test-all lint types perf parity train-multifocus readme setup help

@@ -81,8 +81,8 @@ def smoke() -> Suite:
     """Build what the record holds: every fuser, layer and metric on small synthetic pairs, in under a minute.
 
     The layers run in float64 and shorter than the protocol: in float32 the protocol's scores differ by percents
-    between processors, and a gate that wide would let anything through. MS_SSIM needs more than 64 x 64 pixels, so three
-    fusers run on a whole slice too.
+    between processors, and a gate that wide would let anything through. MS_SSIM needs more than 64 x 64 pixels, so
+    three fusers run on a whole slice too.
     """
     middle = _middle_slices(phantom.entries(size=64))
     small = tuple(metric for metric in METRICS if metric.name != "MS_SSIM")

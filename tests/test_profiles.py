@@ -1,5 +1,10 @@
-"""Witnesses: the values each code base printed for its own metrics, the catalogue, and the contract of `score`."""
+"""Witnesses: the values each code base printed for its own metrics, the catalogue, and the contract of `score`.
 
+Run as a program, `make parity`, it writes the matrix of these values, docs/parity.md.
+"""
+
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +195,39 @@ def random(noise: torch.Generator, *shape: int) -> Tensor:
     return torch.randint(0, 256, shape, generator=noise).to(torch.uint8)
 
 
+def matrix(peers: Any) -> str:
+    """Give the parity matrix: what each code base printed for its metrics on one triple, and what the bench gives."""
+    lines = ["| code base | its name | ours | our score | theirs | relative difference |", "|:--|:--|:--|--:|--:|--:|"]
+    sources = {metric.label: metric.source for metric in METRICS}
+    used: list[str] = []
+    for profile, (peer, _, printed) in PRINTED.items():
+        scores = score(*peers.images, profile)
+        for label, name in printed.items():
+            ours, theirs = scores[label].item(), peers.values[peer][name]
+            difference = f"{abs(ours - theirs) / abs(theirs):.0e}"
+            lines.append(f"| {profile} | {name} | {label} | {ours:.7g} | {theirs:.7g} | {difference} |")
+            used += [label] if "@" in label else []
+    variants = [f"- `{label}`: {sources[label]}" for label in dict.fromkeys(used)]
+    return "\n".join([*lines, "", "The variants:", "", *variants]) + "\n"
+
+
+HEAD = """# Parity matrix
+
+Written by `make parity` from the values that the code bases themselves printed for one MRI/CT pair and the rounded
+average of the two (256 x 256, 8 bits). A label with an @ is a record of that code base's own value; what it does
+otherwise is said below. Differences of 1e-10 are the printed digits of MATLAB codes, of 1e-8 to 1e-6 the float32 of
+Python ones; where more is allowed, `tests/test_profiles.py` says why.
+
+"""
+
+
+def test_the_parity_matrix_in_the_documents_is_current(oracle: Any) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "parity.md").read_text(encoding="utf-8")
+    # But for the differences, whose last digit is a matter of rounding.
+    without = [re.sub(r" \S+ \|$", "", line) for line in (HEAD + matrix(oracle("f_avg"))).splitlines()]
+    assert [re.sub(r" \S+ \|$", "", line) for line in page.splitlines()] == without
+
+
 @pytest.mark.parametrize("profile", PRINTED)
 def test_a_profile_gives_what_its_code_base_printed(profile: str, peers: Any) -> None:
     peer, tolerance, printed = PRINTED[profile]
@@ -244,3 +282,9 @@ def test_images_of_two_sizes_are_refused(a: tuple[int, ...], b: tuple[int, ...],
 def test_many_sources_for_one_fused_image_are_refused() -> None:
     with pytest.raises(ValueError, match="2 sources for 1 fused"):
         score(torch.zeros(2, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 4))
+
+
+if __name__ == "__main__":
+    from conftest import case
+
+    (Path(__file__).parent.parent / "docs" / "parity.md").write_text(HEAD + matrix(case("f_avg")), encoding="utf-8")
