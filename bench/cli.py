@@ -384,7 +384,7 @@ def _progress() -> Iterator["Progress"]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a label's brackets are no markup
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -132,6 +132,24 @@ def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
 
 
+def test_coloured_sources_are_shown_in_colour_unless_asked_for_grey(tmp_path: Path) -> None:
+    make(tmp_path)
+    red = np.zeros((6, 8, 3), dtype=np.uint8)
+    red[..., 0] = 255
+    for fuser in SCORES:
+        target = tmp_path / "colour" / "CT-MRI" / fuser
+        target.mkdir(parents=True)
+        Image.fromarray(red).save(target / "2004.png")
+
+    def is_coloured() -> bool:
+        with Image.open(figures.write(tmp_path, grey=grey)[0]) as picture:
+            pixels = np.asarray(picture.convert("RGB")).astype(int)
+        return bool(((pixels[..., 0] > 200) & (pixels[..., 1] < 50)).any())
+
+    for grey in (False, True):
+        assert is_coloured() is not grey
+
+
 def test_names_are_names_and_neither_numbers_nor_missing_values(tmp_path: Path) -> None:
     description = make(tmp_path)
     for name in ("scores.csv", "run.json"):
