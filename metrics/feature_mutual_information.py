@@ -14,6 +14,7 @@ from torch import Tensor
 
 # A window has 81 joint probabilities, so windows are worked on in portions; on a CPU their joint distributions in
 # smaller ones, which stay in the cache and are not spread over threads (that costs more than it gains).
+LEAST = 2.0**-1022
 PORTION, PORTION_CPU = 1 << 14, 1 << 8
 # A transform's coefficients within this many grey levels of 0 are rounding: a constant image has constant features.
 ROUNDING = 1e-9
@@ -158,8 +159,8 @@ def _joint_entropy(p: Tensor, q: Tensor, wanted: Tensor) -> Tensor:
     largest = least.sum((0, 1)) - cumulated_p.sum((0, 1)) * cumulated_q.sum((0, 1))
     t = torch.where(largest > 0, wanted / largest, 0.0)
     # What the i-th interval of P and the j-th of Q have in common: places that rise together as far as they can.
-    together = (least - torch.maximum(cumulated_p - p, cumulated_q - q)).clamp(min=0)
-    return _entropy((t * together + (1 - t) * p * q).flatten(0, 1))
+    together = least.sub_(torch.maximum(cumulated_p - p, cumulated_q - q)).clamp_(min=0)
+    return _entropy((p * q).mul_(1 - t).addcmul_(t, together).flatten(0, 1))
 
 
 def _distribution(window: Tensor) -> Tensor:
@@ -175,8 +176,8 @@ def _place_deviation(p: Tensor) -> Tensor:
 
 def _entropy(p: Tensor) -> Tensor:
     # |p|: see `feature_mutual_information` on t above 1.
-    bits: Tensor = -torch.special.xlogy(p, p.abs()).sum(0) / math.log(2)
-    return bits
+    # A logarithm of the least number, times 0, in the place of xlogy: four times as fast, and this is most of the time.
+    return p.abs().clamp_(min=LEAST).log_().mul_(p).sum(0) / -math.log(2)
 
 
 FMI_PIXEL = Metric(
