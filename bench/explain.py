@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from fusebench.bench.run import score
+from fusebench.metrics.base import score
 from fusebench.metrics.catalogue import METRICS
 from torch import Tensor
 

@@ -22,7 +22,7 @@ from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.metrics.base import Metric, sharing
+from fusebench.metrics.base import Metric, score
 from torch import Tensor
 
 T = TypeVar("T")
@@ -148,12 +148,6 @@ def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
 def quantise(x: Tensor) -> Tensor:
     """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
     return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
-
-
-def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dict[str, Tensor]:
-    """Score fused images by every metric: label of the metric to (N,). All three are uint8, (N, H, W)."""
-    with sharing():
-        return {metric.label: metric.score(a, b, fused).cpu() for metric in metrics}
 
 
 def unique(items: Iterable[T]) -> list[T]:

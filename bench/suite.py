@@ -49,9 +49,7 @@ def paper(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     Any other kind of pair in the data gets a table of methods of its own behind them; a kind that is missing leaves
     its table out. Table 1 runs on one pair; where there is no CT/MRI, on the first kind there is.
     """
-    kinds: dict[str, list[Entry]] = {}
-    for entry in entries:
-        kinds.setdefault(entry.dataset, []).append(entry)
+    kinds = _by_kind(entries)
     if not kinds:
         raise ValueError("there are no pairs to fuse")
     same: dict[str, str] = {}
@@ -137,10 +135,14 @@ def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
 
 
 def _middle_slices(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(entry for kind in _by_kind(entries).values() for entry in select(kind, None))
+
+
+def _by_kind(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     kinds: dict[str, list[Entry]] = {}
     for entry in entries:
         kinds.setdefault(entry.dataset, []).append(entry)
-    return tuple(entry for kind in kinds.values() for entry in select(kind, None))
+    return kinds
 
 
 def _canonical(kind: str) -> str:

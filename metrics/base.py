@@ -1,6 +1,6 @@
 """What a metric is: all the facts about one, in one record; and the grey levels every metric starts from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -93,6 +93,12 @@ def shared(function: Callable[..., Made]) -> Callable[..., Made]:
         return kept
 
     return once
+
+
+def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dict[str, Tensor]:
+    """Score fused images by several metrics, which share their work: label of the metric to (N,)."""
+    with sharing():
+        return {metric.label: metric.score(a, b, fused) for metric in metrics}
 
 
 @shared

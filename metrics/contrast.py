@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from fusebench.metrics.base import Metric, grey_levels
+from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
 
@@ -136,11 +137,7 @@ def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replic
     [12.0]
     """
     mode = "replicate" if border == "replicate" else "constant"
-    f = F.pad(grey_levels(fused).unsqueeze(1), (1, 1, 1, 1), mode=mode).squeeze(1)
-    across, down = f[:, :, 2:] - f[:, :, :-2], f[:, 2:] - f[:, :-2]
-    s_x = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
-    s_y = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
-    return (s_x.square() + s_y.square()).sqrt().mean(dim=(-2, -1))
+    return gradient_magnitude(grey_levels(fused), 2, mode).mean(dim=(-2, -1))
 
 
 def _average_gradient_over_fewer(fused: Tensor) -> Tensor:

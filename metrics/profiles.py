@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fusebench.metrics import (
+    base,
     contrast,
     edge_transfer,
     error,
@@ -23,7 +24,7 @@ from fusebench.metrics import (
     tsallis,
     visual_information_fidelity,
 )
-from fusebench.metrics.base import Metric, same_size, sharing
+from fusebench.metrics.base import Metric, same_size
 from fusebench.metrics.catalogue import METRICS
 from torch import Tensor
 
@@ -203,5 +204,4 @@ def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict
     same_size(a, b, fused)
     if fused.shape[0] < max(a.shape[0], b.shape[0]):
         raise ValueError(f"there are {max(a.shape[0], b.shape[0])} sources for {fused.shape[0]} fused image")
-    with sharing():
-        return {metric.label: metric.score(a, b, fused) for metric in PROFILES[profile]}
+    return base.score(a, b, fused, PROFILES[profile])
