@@ -8,7 +8,8 @@ import torch
 from fusebench.datasets import image
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import label
-from fusebench.fusers.vgg16 import VGG16LBFGS, Network
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.vgg16_network import Network
 
 LAYERS = ("conv1_1", "conv2_1", "conv5_3")  # the paper's
 CHANNELS = 16
@@ -25,8 +26,7 @@ def write(pair: Pair, out: Path) -> Path:
         path = out / "fused" / pair.dataset / label(VGG16LBFGS(layer=layer)) / f"{pair.name}.png"
         images = {"a": pair.a, "b": pair.b, "blend": (pair.a + pair.b) / 2, "fused": image.read(path)[0]}
         network = Network(layer, pair.a)
-        with torch.no_grad():
-            features = {name: network.features(255 * x) for name, x in images.items()}
+        features = {name: network.features(255 * x[None])[0] for name, x in images.items()}
         energy = torch.maximum(features["a"], features["b"]).square().sum(dim=(1, 2))
         strongest = energy.argsort(descending=True)[:CHANNELS]
         arrays |= {f"{layer}/{name}": maps[strongest].numpy() for name, maps in features.items()}

@@ -62,6 +62,12 @@ def pair() -> Pair:
     return phantom.pair("CT-MRI", 20, 64)
 
 
+@pytest.fixture(scope="session")
+def phantom_pairs() -> list[Pair]:
+    """Give three synthetic CT/MRI pairs of 64 x 64 pixels."""
+    return [phantom.pair("CT-MRI", z, 64) for z in (-30, 0, 20)]
+
+
 @pytest.fixture
 def noise() -> torch.Generator:
     """Give a seeded generator."""

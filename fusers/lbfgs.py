@@ -1,0 +1,122 @@
+"""L-BFGS for many images at once: each has a history, a step and an end of its own, and they share every evaluation."""
+
+from collections import deque
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# (images still under way (n, H, W), their rows in the batch) to (loss (n,) float64, gradient (n, H, W)).
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+# (vectors (n, H, W), rows) to the initial inverse Hessian's products with them: symmetric and positive definite.
+Inverse = Callable[[Tensor, Tensor], Tensor]
+
+HISTORY = 10
+# Least decrease of a step, as a part of what the slope promises (Armijo's condition, the customary constant).
+ARMIJO = 1e-4
+# An image is done when its last steps, so many, have won less than the tolerance each.
+STEPS = 5
+
+
+def minimise(
+    evaluate: Evaluate, start: Tensor, inverse: Inverse, *, tolerance: float, most: int
+) -> tuple[Tensor, list[list[float]]]:
+    """Minimise a function of each image of a batch.
+
+    The two-loop recursion with the last 10 steps, from an initial inverse Hessian that is scaled in each iteration by
+    s'y / y'Hy; a step of length 1 first, shortened by the parabola through what is known, to between a tenth and a
+    half, until the loss falls enough: nearly always an iteration is one evaluation. An image whose step is still being
+    shortened shares its evaluations with the others' iterations; one that is done leaves the batch.
+
+    Parameters
+    ----------
+    evaluate, inverse
+        See `Evaluate` and `Inverse`.
+    start
+        Images to start from, shape (N, H, W).
+    tolerance
+        An image is done when its last 5 steps have lowered the loss by less than this part of it each, on average.
+    most
+        Evaluations at most, for each image.
+
+    Returns
+    -------
+    images, losses
+        The best image of each, shape (N, H, W); and for each the loss of every evaluation.
+
+    Notes
+    -----
+    J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., 2006, algorithms 7.4 and 3.1. Wolfe's second condition is
+    not enforced; a step of negative curvature is taken and not remembered.
+
+    Examples
+    --------
+    >>> def evaluate(x, rows):  # (x - 3)^2, summed over the pixels
+    ...     return (x - 3).square().sum((1, 2)).double(), 2 * (x - 3)
+    >>> x, losses = minimise(evaluate, torch.zeros(1, 2, 2), lambda v, rows: v / 2, tolerance=1e-3, most=9)
+    >>> x.tolist(), losses
+    ([[[3.0, 3.0], [3.0, 3.0]]], [[36.0, 0.0]])
+    """
+    result = start.clone()
+    losses: list[list[float]] = [[] for _ in start]
+    rows = torch.arange(len(start), device=start.device)
+    x, (loss, gradient) = start, evaluate(start, rows)
+    steps: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=HISTORY)  # s, y and 1 / s'y; 0 for nothing to remember
+    scale = length = torch.ones_like(x[:, :1, :1])
+    past = torch.full((len(x), STEPS), torch.inf, dtype=loss.dtype, device=x.device)
+    direction = -inverse(gradient, rows)
+    _keep(losses, rows, loss)
+    while True:
+        slope = _dot(gradient, direction)
+        done = (past[:, 0] - loss < STEPS * tolerance * loss) | (slope >= 0).flatten() | (length < 1e-8).flatten()
+        done |= torch.tensor([len(losses[row]) >= most for row in rows.tolist()], device=x.device)
+        if done.any():
+            result[rows[done]] = x[done]
+            if done.all():
+                return result, losses
+            left = ~done
+            x, loss, gradient, direction, slope = x[left], loss[left], gradient[left], direction[left], slope[left]
+            rows, scale, length, past = rows[left], scale[left], length[left], past[left]
+            steps = deque(((s[left], y[left], r[left]) for s, y, r in steps), maxlen=HISTORY)
+        tried, tried_gradient = evaluate(x + length * direction, rows)
+        _keep(losses, rows, tried)
+        change = (tried - loss).view(-1, 1, 1).to(x)
+        lower = change <= ARMIJO * length * slope  # not where it is NaN
+        s = torch.where(lower, length * direction, 0)
+        y = torch.where(lower, tried_gradient - gradient, 0)
+        curvature = _dot(s, y)
+        convex = curvature > 0
+        steps.append((s, y, torch.where(convex, 1 / curvature, 0)))
+        scale = torch.where(convex, curvature / _dot(y, inverse(y, rows)), scale)
+        x, gradient = x + s, torch.where(lower, tried_gradient, gradient)
+        shorter = -slope * length.square() / (2 * (change - slope * length))
+        shorter = torch.clamp(shorter.nan_to_num(0), 0.1 * length, 0.5 * length)
+        length = torch.where(lower, 1, shorter)
+        direction = torch.where(lower, -_product(gradient, steps, scale, inverse, rows), direction)
+        taken = lower.flatten()
+        past = torch.where(taken[:, None], torch.cat([past[:, 1:], loss[:, None]], dim=1), past)
+        loss = torch.where(taken, tried, loss)
+
+
+def _product(
+    gradient: Tensor, steps: deque[tuple[Tensor, Tensor, Tensor]], scale: Tensor, inverse: Inverse, rows: Tensor
+) -> Tensor:
+    """Multiply the gradient by the inverse Hessian that the steps suggest: the two-loop recursion."""
+    q, weights = gradient.clone(), []
+    for s, y, r in reversed(steps):
+        weights.append(r * _dot(s, q))
+        q -= weights[-1] * y
+    q = scale * inverse(q, rows)
+    for (s, y, r), weight in zip(steps, reversed(weights), strict=True):
+        q += (weight - r * _dot(y, q)) * s
+    return q
+
+
+def _dot(x: Tensor, y: Tensor) -> Tensor:
+    """Inner product of each two images, shape (N, 1, 1)."""
+    return (x * y).sum(dim=(1, 2), keepdim=True)
+
+
+def _keep(losses: list[list[float]], rows: Tensor, loss: Tensor) -> None:
+    for row, value in zip(rows.tolist(), loss.tolist(), strict=True):
+        losses[row].append(value)

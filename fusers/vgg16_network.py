@@ -1,0 +1,115 @@
+"""VGG16 up to one convolution, for grey images: its features, and the gradient of a distance to given ones."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from fusebench.fusers import vgg16_weights
+from fusebench.fusers.vgg16_weights import LAYERS
+from torch import Tensor
+
+# Means of the training images, in the network's order: blue, green, red; subtracted, nothing is scaled.
+BGR_MEANS = (103.939, 116.779, 123.68)
+
+
+class Passed(NamedTuple):
+    """What a layer leaves for the way back: its output, and which pixels the pooling before it took, of what size."""
+
+    out: Tensor
+    taken: Tensor | None
+    size: torch.Size
+
+
+class Network:
+    """VGG16 up to and with one convolution and its ReLU, for grey levels from 0 to 255.
+
+    The three input channels carry the same image, so they are folded into one: the kernels are summed over them. What
+    the subtracted means contribute is a convolution of a second channel of ones, whose zero padding is that of the
+    image after the subtraction; so the border is exact too.
+
+    Forward and backward are written out: the way back needs the signs of the outputs and the pooled places only,
+    works in place, and ends in one channel, for which a matrix product with 9 taps is faster than a convolution.
+
+    Parameters
+    ----------
+    layer
+        The last convolution, such as "conv3_1".
+    like
+        A tensor of the type and on the device to work in.
+    """
+
+    def __init__(self, layer: str, like: Tensor) -> None:
+        # oneDNN's float32 kernels are at the processor's peak on channels-last images, and far from it on others.
+        last = like.device.type == "cpu" and like.dtype == torch.float32
+        self._format = torch.channels_last if last else torch.contiguous_format
+        weights = vgg16_weights.load()
+        kept = LAYERS[: LAYERS.index(layer) + 1]
+        kernels = [weights[name][0].to(like) for name in kept]
+        means = torch.tensor(BGR_MEANS).to(like).view(1, 3, 1, 1)
+        grey, ones = kernels[0].sum(dim=1), -(kernels[0] * means).sum(dim=1)
+        kernels[0] = torch.stack([grey, ones], dim=1)
+        self._pooled = [name.endswith("_1") and name != LAYERS[0] for name in kept]
+        self._biases = [weights[name][1].to(like) for name in kept]
+        self._kernels = [kernel.contiguous(memory_format=self._format) for kernel in kernels]
+        # The gradient with respect to a convolution's input is a convolution with the kernel turned by 180 degrees.
+        turned = [kernel.flip(2, 3).transpose(0, 1) for kernel in kernels]
+        self._turned = [kernel.contiguous(memory_format=self._format) for kernel in turned]
+        self._taps = grey.flatten(1).mT.contiguous()
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Give the layer's output after its ReLU, shape (N, channels, h, w), for grey levels of shape (N, H, W)."""
+        return self._forward(x, [])
+
+    @torch.no_grad()
+    def loss_and_gradient(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the squared distance of each image's features to a target, and its gradient.
+
+        Parameters
+        ----------
+        x, target
+            Grey levels of shape (N, H, W), features of shape (N, channels, h, w).
+
+        Returns
+        -------
+        loss, gradient
+            sum (F(x) - target)^2, shape (N,), float64; and its derivative by x, shape (N, H, W).
+        """
+        passed: list[Passed] = []
+        difference = self._forward(x, passed).sub(target)
+        # Summed over the channels of a pixel in the type of the images, over the pixels in float64.
+        loss = torch.linalg.vector_norm(difference, dim=1).double().square().sum(dim=(1, 2))
+        return loss, self._backward(difference.mul_(2), passed)
+
+    @torch.no_grad()
+    def curvature(self, x: Tensor, direction: Tensor) -> Tensor:
+        """Give J'(F(x + direction) - F(x)), shape (N, H, W): with the Jacobian J of the features, nearly J'J direction.
+
+        A step of a grey level or so averages over the kinks of ReLU and pooling on its way.
+        """
+        passed: list[Passed] = []
+        here = self._forward(x, passed)
+        return self._backward(self._forward(x + direction, []).sub_(here), passed)
+
+    def _forward(self, x: Tensor, passed: list[Passed]) -> Tensor:
+        out = torch.stack([x, torch.ones_like(x)], dim=1).contiguous(memory_format=self._format)
+        for kernel, bias, pooled in zip(self._kernels, self._biases, self._pooled, strict=True):
+            size, taken = out.shape, None
+            if pooled:
+                out, taken = F.max_pool2d(out, 2, return_indices=True)
+            out = F.conv2d(out, kernel, bias, padding=1).relu_()
+            passed.append(Passed(out, taken, size))
+        return out
+
+    def _backward(self, gradient: Tensor, passed: list[Passed]) -> Tensor:
+        """Carry a gradient with respect to the features, which is overwritten, back to the image."""
+        while passed:
+            out, taken, size = passed.pop()
+            # In place; the product with a mask of truth values takes ten times as long.
+            torch.ops.aten.threshold_backward.grad_input(gradient, out, 0, grad_input=gradient)
+            if not passed:
+                break
+            gradient = F.conv2d(gradient, self._turned[len(passed)], padding=1)
+            if taken is not None:
+                gradient = F.max_unpool2d(gradient, taken, [2, 2], output_size=size[2:])
+        return F.fold(self._taps @ gradient.flatten(2), gradient.shape[2:], 3, padding=1).squeeze(1)
