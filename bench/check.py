@@ -24,6 +24,8 @@ def tolerance(fuser: str) -> float:
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a file of scores. Raises ValueError, naming the file, if it is not one."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path}: not a file of scores (no regular file); expected {', '.join([*KEY, 'score'])}")
     try:
         table = pd.read_csv(
             path, dtype=dict.fromkeys(KEY, str), keep_default_na=False, na_values={"score": ["nan", ""]}

@@ -1,4 +1,4 @@
-"""The command line: fusebench bench | fuse | score | explain | check | record | list."""
+"""The command line: fusebench bench | fuse | score | explain | check | record | list | data check."""
 
 import json
 import math
@@ -17,6 +17,7 @@ import typer
 if TYPE_CHECKING:
     from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
+    from fusebench.datasets.reading import Reading
     from torch import Tensor
 
 RECORD = Path("tests/record.csv")
@@ -60,6 +61,29 @@ CNN = Annotated[
         help="The published weights of the multi-focus CNN, where you have them: the row cnn[weights=published].",
     ),
 ]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--window",
+        metavar="MODALITY=CENTER,WIDTH",
+        help="The values of a grey modality to be seen, instead of what its files say; for NIfTI also MODALITY=auto, "
+        "from the 0.5 to the 99.5 percentile of a volume. Repeat it for another modality.",
+    ),
+]
+Axis = Annotated[str, typer.Option(help="Slice volumes along: axial, coronal or sagittal.")]
+Interpolation = Annotated[
+    str, typer.Option(help="Bring a second volume onto the first one's grid by: linear, nearest or cubic.")
+]
+PseudoColour = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="Take coloured files back through their colour table, to the scalar it shows: atlas-pet, atlas-spect or a "
+        "colour map of matplotlib. Without it their luma is fused.",
+    ),
+]
+data_app = typer.Typer(help="Look at data before they are fused.", rich_markup_mode=None)
+app.add_typer(data_app, name="data")
 
 
 @app.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
@@ -69,7 +93,8 @@ def bench_(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of pairs, DIR/CT-MRI/{CT,MRI}/NAME.png, or a data set of `fusebench list datasets`. "
+            help="Folder of pairs, DIR/CT-MRI/{CT,MRI}/NAME.png (or .tif, .bmp, .jpg, .dcm, .nii, .nii.gz), or a data "
+            "set of `fusebench list datasets`. "
             "Without it: phantom, synthetic slices that need no network.",
         ),
     ] = None,
@@ -83,6 +108,10 @@ def bench_(
         ),
     ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")] = False,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
     device: Device = "cpu",
     vgg16: VGG16 = None,
     weights: CNN = None,
@@ -95,7 +124,7 @@ def bench_(
     from fusebench.reports import figures, rankings, tables
 
     _configure(device, vgg16, weights)
-    chosen = _suite(suite, data, pairs)
+    chosen = _suite(suite, data, pairs, _reading(window, axis, interpolation, pseudo_colour))
     with _progress() as progress:
         run.run(chosen, out, name=suite, device=device, progress=progress)
     for text in [*tables.write(out), rankings.write(out)]:
@@ -108,20 +137,25 @@ def bench_(
 
 @app.command(name="fuse", epilog="Example: fusebench fuse ct.png mri.png -m 'vgg16[layer=conv2_1]' -o fused.png")
 def fuse_(
-    a: Annotated[Path, typer.Argument(help="First source image.")],
+    a: Annotated[Path, typer.Argument(help="First source image; FILE#k is slice k of a volume, frame k of a DICOM.")],
     b: Annotated[Path, typer.Argument(help="Second source image, registered to the first.")],
     method: Annotated[
         str, typer.Option("--method", "-m", metavar="NAME", help="NAME or NAME[option=value,...]; `list fusers`.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="PNG, TIFF or BMP file to write.")],
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
     device: Device = "cpu",
     vgg16: VGG16 = None,
     weights: CNN = None,
 ) -> None:
     """Fuse two registered images into one 8-bit file.
 
-    Luma is fused; where a source is coloured its colour is put back, unless --grey.
+    Luma is fused; where a source is coloured its colour is put back, unless --grey. For --window the sources are called
+    a and b.
     """
     from fusebench.bench import run
     from fusebench.datasets import folder, image
@@ -139,7 +173,10 @@ def fuse_(
         raise ValueError(f"{out}: is a source; name another file to write")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
-    pair = folder.read_pair(a, b, "fuse")
+    reading = _reading(window, axis, interpolation, pseudo_colour)
+    if unknown := sorted(reading.windows.keys() - {"a", "b"}):
+        raise ValueError(f"--window {unknown[0]}: the sources are called a and b here")
+    pair = folder.read_pair(a, b, "fuse", reading=reading)
     fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
     image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
 
@@ -244,6 +281,54 @@ def record_(
     typer.echo(f"{record}: {len(after)} scores")
 
 
+@data_app.command(name="check", epilog="Example: fusebench data check medical --window CT=40,80")
+def data_check_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pairs, as `bench --data` takes it.")],
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Read every pair and say what is wrong or suspicious; exit code 1 if anything is.
+
+    A line for each pair: size, bits or type, range and white fraction of both images, where the first lies relative to
+    the second when their mutual information is greatest (pixels down and right), and that information in bits, as they
+    are and there. Then all problems: missing partners, damaged files, duplicates, constant or dark images, shifts.
+    """
+    import dataclasses
+
+    from fusebench.datasets.check import check
+    from tabulate import tabulate
+
+    with _progress() as progress:
+        rows, problems = check(folder, _reading(window, axis, interpolation, pseudo_colour), progress)
+    if as_json:
+        pairs = [{**dataclasses.asdict(row), "shift": row.shift and row.shift._asdict()} for row in rows]
+        typer.echo(json.dumps({"pairs": pairs, "problems": problems}, indent=1))
+    else:
+        lines = [
+            (
+                f"{row.dataset}/{row.name}",
+                " x ".join(map(str, row.size)),
+                " ".join(row.depths),
+                " ".join(f"{low:.2g}-{high:.2g}" for low, high in row.ranges),
+                " ".join(f"{white:.0%}" for white in row.white),
+                "" if row.shift is None else f"{row.shift.dy:+d} {row.shift.dx:+d}",
+                "" if row.shift is None else f"{row.shift.at_zero:.3f}",
+                "" if row.shift is None else f"{row.shift.best:.3f}",
+            )
+            for row in rows
+        ]
+        headers = ("pair", "size", "depth", "range", "white", "shift", "MI at 0", "MI at shift")
+        typer.echo(tabulate(lines, headers=headers, disable_numparse=True))
+        for problem in problems:
+            typer.echo(_line(problem))
+    typer.echo(f"{len(rows)} pairs read, {len(problems)} problems", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
 @app.command(name="list", epilog="Example: fusebench list fusers")
 def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
     """List what the bench knows, a line each."""
@@ -274,8 +359,13 @@ def main() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    typer.echo("fusebench: " + " ".join(message.split()), err=True)
+    typer.echo(f"fusebench: {_line(message)}", err=True)
     return code
+
+
+def _line(message: str) -> str:
+    """Make one line of a message, without what a terminal obeys: a file's name may hold it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
 
 
 def _reason(error: Exception) -> str:
@@ -317,17 +407,24 @@ def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:
         os.environ[multifocus_weights.VARIABLE] = cnn
 
 
-def _suite(name: str, data: str | None, pairs: int | None) -> "Suite":
+def _reading(window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None) -> "Reading":
+    from fusebench.datasets.reading import Reading, parse_windows
+
+    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour)
+
+
+def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
     from fusebench.bench.suite import SUITES, paper, smoke
     from fusebench.datasets import catalogue
+    from fusebench.datasets.reading import AS_STATED
 
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
     if name == "smoke":
-        if data is not None or pairs is not None:
+        if data is not None or pairs is not None or (reading or AS_STATED) != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return smoke()
-    return paper(catalogue.entries(data or "phantom"), pairs)
+    return paper(catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
 
 
 def _smoke(folder: Path) -> Path:

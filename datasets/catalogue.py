@@ -5,12 +5,17 @@ from pathlib import Path
 
 from fusebench.datasets import folder, phantom
 from fusebench.datasets.pair import Entry
+from fusebench.datasets.reading import AS_STATED, Reading
 
 DATASETS: Mapping[str, Callable[[], tuple[Entry, ...]]] = {
     "phantom": phantom.entries,
 }
 
 
-def entries(name: str) -> tuple[Entry, ...]:
-    """List the pairs of a data set of the bench, by its name, or of a folder. Raises ValueError."""
-    return DATASETS[name]() if name in DATASETS else folder.entries(Path(name))
+def entries(name: str, reading: Reading = AS_STATED) -> tuple[Entry, ...]:
+    """List the pairs of a data set of the bench, by its name, or of a folder, read as told. Raises ValueError."""
+    if name not in DATASETS:
+        return folder.entries(Path(name), reading)
+    if reading != AS_STATED:
+        raise ValueError(f"{name}: is no folder of files; windows, axes and colour tables are for those")
+    return DATASETS[name]()

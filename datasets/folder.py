@@ -1,14 +1,21 @@
 """Pairs in folders: DIR/CT-MRI/CT/NAME.png beside DIR/CT-MRI/MRI/NAME.png."""
 
 import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
-from fusebench.datasets import colour, image
-from fusebench.datasets.pair import Entry, Pair
+from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets.pair import Entry, Pair, check_name
+from fusebench.datasets.reading import AS_STATED, Reading
+from torch import Tensor
+
+EXTENSIONS = (*image.EXTENSIONS, *dicom.EXTENSIONS, *nifti.EXTENSIONS)
+DEPTH = 2  # a folder of kinds, a kind; links to a folder above would be followed for ever
 
 
-def entries(root: Path) -> tuple[Entry, ...]:
+def entries(root: Path, reading: Reading = AS_STATED) -> tuple[Entry, ...]:
     """List the registered pairs under a folder, in the order of kind, case and slice.
 
     A kind of pair is a folder that holds two folders of images, one for each modality, and the same file name
@@ -18,22 +25,60 @@ def entries(root: Path) -> tuple[Entry, ...]:
     Names made of digits only are read as the Whole Brain Atlas sets are named, case number (without leading zeros)
     then three digits of slice: 16012 is slice 12 of case 16. Any other name is a case of its own.
 
+    Files are told by their extension. A NIfTI volume, whose partner is one too, and a DICOM file of several frames
+    are a case each, and every slice of them is a pair: NAME#0, NAME#1, ... along the axis of `reading`, and NAME#1,
+    NAME#2, ... as frames are counted. No slice is left out for what it shows.
+
     Raises
     ------
     ValueError
-        If there is no pair, a kind has not two modalities, a folder holds no image, a file has no partner, or two
-        files share a name.
+        If there is no pair, a kind has not two modalities, a folder holds no image, a file has no partner, two
+        files share a name, a link leads out of the folder, or a window is for no modality. The first problem is told.
+    """
+    found, problems = survey(root, reading)
+    if problems:
+        more = f" (and {len(problems) - 1} more: fusebench data check {root})" if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+    return found
+
+
+def survey(root: Path, reading: Reading = AS_STATED) -> tuple[tuple[Entry, ...], list[str]]:
+    """List the pairs under a folder as `entries` does, and every problem, a line each.
+
+    Raises
+    ------
+    ValueError
+        If the folder is missing or holds nothing that could be pairs.
     """
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; expected one that holds CT-MRI/CT/NAME.png and CT-MRI/MRI/NAME.png")
     root = root.resolve()  # "." has a name then
-    kinds = [root] if _is_kind(root) else [kind for kind in _folders(root) if _is_kind(kind)]
-    if not kinds:
+    problems: list[str] = []
+    if _is_kind(root):
+        kinds = [root]
+    else:
+        problems += [f"{path}: a link that leads out of {root}" for path in _folders(root) if not _inside(path, root)]
+        kinds = [kind for kind in _folders(root) if _inside(kind, root) and _is_kind(kind)]
+    if not kinds and not problems:
         raise ValueError(
             f"{root}: no pairs; expected a folder for each kind of pair with a folder for each of its two modalities, "
             "such as CT-MRI/CT/NAME.png and CT-MRI/MRI/NAME.png"
         )
-    return tuple(entry for kind in kinds for entry in _entries(kind))
+    found: list[Entry] = []
+    modalities: set[str] = set()
+    for kind in kinds:
+        try:
+            first, second = _modalities(kind, root)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        modalities |= {first.name, second.name}
+        listed, wrong = _entries(kind, first, second, root, reading)
+        found += listed
+        problems += wrong
+    if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
+        problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
+    return tuple(found), problems
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -57,56 +102,165 @@ def case_of(name: str) -> str:
     ('16', '2', 'brain01', '012')
     >>> case_of("010001")  # numbered frames are no atlas
     '010001'
+    >>> case_of("16012#40")  # a slice of a volume
+    '16012'
     """
+    if is_slice(name):
+        return name.rpartition("#")[0]
     numbered = re.fullmatch(r"([1-9]\d*)\d{3}", name, re.ASCII)
     return numbered[1] if numbered else name
 
 
-def read_pair(first: Path, second: Path, dataset: str, modalities: tuple[str, str] = ("a", "b")) -> Pair:
-    """Read two image files as one pair. Raises ValueError, naming the file."""
-    (a, chroma_a), (b, chroma_b) = image.read(first), image.read(second)
-    if a.shape != b.shape:
-        sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
-        raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
-    coloured = tuple(m for m, chroma in zip(modalities, (chroma_a, chroma_b), strict=True) if chroma is not None)
-    chroma = colour.merge(chroma_a, chroma_b)
-    return Pair(a, b, dataset, first.stem, case_of(first.stem), modalities, chroma, coloured)
+def is_slice(name: str) -> bool:
+    """Say whether a pair's name is that of a slice of a volume or a frame of a file: NAME#k."""
+    return re.fullmatch(r".+#\d+", name, re.ASCII) is not None
 
 
-def _entries(kind: Path) -> list[Entry]:
-    first, second = _modalities(kind)
-    files_a, files_b = _images(first), _images(second)
+def read_pair(
+    first: Path,
+    second: Path,
+    dataset: str,
+    modalities: tuple[str, str] = ("a", "b"),
+    reading: Reading = AS_STATED,
+) -> Pair:
+    """Read two image files as one pair.
+
+    FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
+    slice of the first unless it names its own.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or the two do not go together; the message names it.
+    """
+    (path_a, index_a), (path_b, index_b) = _split(first), _split(second)
+    chroma: Tensor | None
+    if _are_volumes(path_a, path_b):
+        if index_a is None:
+            last = nifti.length(path_a, reading.axis) - 1
+            raise ValueError(f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}")
+        if index_b not in {None, index_a}:
+            raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
+        a, b = nifti.read(path_a, path_b, index_a, modalities, reading)
+        coloured: tuple[str, ...] = ()
+        chroma = None
+    else:
+        a, chroma_a = _read(path_a, index_a, modalities[0], reading)
+        b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
+        if a.shape != b.shape:
+            sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
+            raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
+        coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
+        chroma = colour.merge(chroma_a, chroma_b)
+    name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
+    return Pair(a, b, dataset, name, case_of(name), modalities, chroma, coloured)
+
+
+def files(entry: Entry) -> tuple[Path, Path]:
+    """Name the two files, with their slices, that a pair listed here is read from."""
+    first, second = cast("partial[Pair]", entry.read).args[:2]
+    return first, second
+
+
+def stem(path: Path) -> str:
+    """Name of a file without its extension, which may be .nii.gz."""
+    return path.name[: -len(_extension(path))] if _extension(path) else path.name
+
+
+def depth(path: Path) -> str:
+    """Say with how many bits, or as what type of number, an image file holds a pixel. Raises ValueError."""
+    path, _ = _split(path)
+    if nifti.is_volume(path):
+        return nifti.depth(path)
+    return dicom.depth(path) if _extension(path) in dicom.EXTENSIONS else image.depth(path)
+
+
+def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tuple[Tensor, Tensor | None]:
+    window = reading.windows.get(modality)
+    if isinstance(window, str):
+        raise ValueError(  # noqa: TRY004  "auto" is a value like another
+            f"{path}: a window of its own contents is for NIfTI volumes; slices of a case would differ"
+        )
+    if _extension(path) not in dicom.EXTENSIONS:
+        return image.read(path, window, reading.table)
+    if index is None and (count := dicom.frames(path)) > 1:
+        raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
+    return dicom.read(path, 1 if index is None else index, window, reading.table)
+
+
+def _split(path: Path) -> tuple[Path, int | None]:
+    """Split FILE#k into the file and k. A plain image may be called so itself."""
+    numbered = re.fullmatch(r"(.+)#(\d{1,9})", path.name, re.ASCII)
+    if numbered and Path(numbered[1]).suffix.lower() in {".dcm", ".nii", ".gz"}:
+        return path.with_name(numbered[1]), int(numbered[2])
+    return path, None
+
+
+def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading) -> tuple[list[Entry], list[str]]:
+    (files_a, refused_a), (files_b, refused_b) = _files(first, root), _files(second, root)
+    refused = {**refused_a, **refused_b}
+    problems = list(refused.values())
     for folder, files in ((first, files_a), (second, files_b)):
-        if not files:
-            others = sorted({path.suffix for path in folder.iterdir() if path.is_file()})
+        if not files and not any(path.parent == folder for path in refused):
+            others = sorted({path.suffix or path.name for path in folder.iterdir() if path.is_file()})
             held = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
-            raise ValueError(f"{folder}: no {held}; expected {', '.join(image.EXTENSIONS)}")
-    if lonely := sorted(files_a.keys() ^ files_b.keys(), key=natural):
-        name = lonely[0]
+            problems.append(f"{folder}: no {held}; expected {', '.join(EXTENSIONS)}")
+            return [], problems
+    for name in sorted((files_a.keys() ^ files_b.keys()) - {stem(path) for path in refused}, key=natural):
         path, other = (files_a[name], second) if name in files_a else (files_b[name], first)
-        more = f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else ""
-        raise ValueError(f"{path}: no partner in {other}; a pair has one file name in both folders{more}")
-    modalities = (first.name, second.name)
-    return [
-        Entry(kind.name, name, case_of(name), partial(read_pair, files_a[name], files_b[name], kind.name, modalities))
-        for name in sorted(files_a, key=natural)
-    ]
+        problems.append(f"{path}: no partner in {other}; a pair has one file name in both folders")
+    found: list[Entry] = []
+    for name in sorted(files_a.keys() & files_b.keys(), key=natural):
+        a, b = files_a[name], files_b[name]
+        try:
+            for index in _slices(a, b, reading):
+                path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
+                read = partial(read_pair, path_a, path_b, kind.name, (first.name, second.name), reading)
+                found.append(Entry(kind.name, name + index, case_of(name + index), read))
+        except ValueError as error:
+            problems.append(str(error))
+    return found, problems
 
 
-def _is_kind(folder: Path) -> bool:
+def _slices(a: Path, b: Path, reading: Reading) -> Iterable[str]:
+    """Give what is added to the names of two files for each slice they hold; an image adds nothing."""
+    if _are_volumes(a, b):
+        return [f"#{k}" for k in range(nifti.length(a, reading.axis))]
+    count, other = (dicom.frames(path) if _extension(path) in dicom.EXTENSIONS else 1 for path in (a, b))
+    if count != other:
+        raise ValueError(f"{a}: {count} frames, but {b} has {other}; they pair one by one")
+    return [""] if count == 1 else [f"#{k}" for k in range(1, count + 1)]
+
+
+def _are_volumes(a: Path, b: Path) -> bool:
+    """Say whether two files are NIfTI volumes. Raises ValueError if only one is: an image has no place in space."""
+    for path, other in ((a, b), (b, a)):
+        if nifti.is_volume(path) and not nifti.is_volume(other):
+            raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
+    return nifti.is_volume(a)
+
+
+def _is_kind(folder: Path, deep: int = DEPTH) -> bool:
     """Say whether a folder is meant as a kind of pair: it holds folders of images and not folders that are kinds."""
-    folders = _folders(folder)
-    return any(_images(sub) for sub in folders) and not any(_is_kind(sub) for sub in folders)
+    folders = _folders(folder) if deep else []
+    return any(_is_image(path) for sub in folders for path in sub.iterdir()) and not any(
+        _is_kind(sub, deep - 1) for sub in folders
+    )
 
 
-def _modalities(kind: Path) -> tuple[Path, Path]:
+def _modalities(kind: Path, root: Path) -> tuple[Path, Path]:
     """Give the two folders of a kind, in the order of its name where that names them."""
+    check_name(kind.name)
     folders = _folders(kind)
     if len(folders) != 2:
         names = ", ".join(folder.name for folder in folders)
         raise ValueError(
             f"{kind}: holds {len(folders)} folders ({names}); a kind of pair has one for each of two modalities"
         )
+    for folder in folders:
+        check_name(folder.name)
+        if not _inside(folder, root):
+            raise ValueError(f"{folder}: a link that leads out of {root}")
     first, second = folders
     return (second, first) if kind.name == f"{second.name}-{first.name}" else (first, second)
 
@@ -115,13 +269,37 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _images(folder: Path) -> dict[str, Path]:
+def _files(folder: Path, root: Path) -> tuple[dict[str, Path], dict[Path, str]]:
+    """Give the image files of a folder by their names, and those that are refused with the reason."""
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in image.EXTENSIONS and not path.name.startswith(".") and path.is_file():
-            if not path.name.isprintable():
-                raise ValueError(f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file")
-            if path.stem in files:
-                raise ValueError(f"{path}: {files[path.stem].name} has the same name; a pair's name must be unique")
-            files[path.stem] = path
-    return files
+    refused: dict[Path, str] = {}
+    for path in sorted(filter(_is_image, folder.iterdir())):
+        if not path.name.isprintable():
+            refused[path] = f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file"
+        elif not _inside(path, root):
+            refused[path] = f"{path}: a link that leads out of {root}"
+        elif not path.is_file():
+            refused[path] = f"{path}: no regular file"
+        elif stem(path) in files:
+            other = files[stem(path)].name
+            refused[path] = f"{path}: {other} has the same name; a pair's name must be unique"
+        else:
+            files[stem(path)] = path
+    return files, refused
+
+
+def _inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
+def _is_image(path: Path) -> bool:
+    # A folder may be called like an image, and is none; what is neither file nor folder is told.
+    return _extension(path) in EXTENSIONS and not path.name.startswith(".") and not path.is_dir()
+
+
+def _extension(path: Path) -> str:
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()

@@ -2,25 +2,31 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import torch
 from fusebench.datasets import colour
+from fusebench.datasets.reading import Window, check_file
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+T = TypeVar("T")
+
 EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+FORMATS = ("PNG", "TIFF", "BMP", "JPEG")  # whatever a file is called; Pillow would run Ghostscript on PostScript
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 
 
-def read(path: Path) -> tuple[Tensor, Tensor | None]:
+def read(path: Path, window: Window | None = None, table: str | None = None) -> tuple[Tensor, Tensor | None]:
     """Read an image file as grey and, where it is coloured, chroma.
 
-    The scale follows the file's bit depth, never its contents: 8 bits are divided by 255, 16 bits by 65535.
-    Palette and RGB images become luma and chroma (`colour.split`); a colour image whose three channels are
-    equal is grey. An opaque alpha channel is dropped. Colour, and grey with alpha, at 16 bits is read at 8. Other
-    depths, and files of several images, are refused.
+    The scale follows the file's bit depth, never its contents: 8 bits are divided by 255, 16 bits by 65535. Files that
+    hold 12 bits in 16, or real numbers, need a window, which states the scale.
+    Palette and RGB images become luma and chroma (`colour.split`), or with a table the scalar it shows
+    (`colour.invert`); a colour image whose three channels are equal is grey. An opaque alpha channel is dropped.
+    Colour, and grey with alpha, at 16 bits is read at 8. Other depths, and files of several images, are refused.
 
     Returns
     -------
@@ -32,44 +38,57 @@ def read(path: Path) -> tuple[Tensor, Tensor | None]:
     ValueError
         If the file is no image, is damaged, or has a type with no stated range; the message names the file.
     """
+    pixels = _decode(path, lambda image: _pixels(image, stated=window is not None))
+    if pixels.ndim == 3 and window:
+        raise ValueError(f"{path}: a coloured image; a window is for grey ones")
+    try:
+        if pixels.ndim == 3:
+            return colour.grey_and_chroma(pixels, table)
+        return (window or Window(0, 255 if pixels.dtype == np.uint8 else 65535))(pixels), None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def depth(path: Path) -> str:
+    """Say with how many bits a file holds a pixel: "8", "16", "3 x 8". Raises ValueError, naming the file."""
+    depths = {"1": "1", "RGB": "3 x 8", "RGBA": "3 x 8", "P": "3 x 8", "PA": "3 x 8", "YCbCr": "3 x 8", "F": "float32"}
+    return _decode(path, lambda image: "16" if image.mode.startswith("I") else depths.get(image.mode, "8"))
+
+
+def _decode(path: Path, take: Callable[[Image.Image], T]) -> T:
+    check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that Pillow can do without
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                pixels = _pixels(image)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow's parsers let SyntaxError and ValueError escape on damaged headers.
-        reason = "not an image file" if isinstance(error, UnidentifiedImageError) else error
+            with Image.open(path, formats=FORMATS) as image:
+                return take(image)
+    except Exception as error:  # whatever a parser makes of a damaged or hostile file
+        reason = "not an image file" if isinstance(error, UnidentifiedImageError) else error or type(error).__name__
         raise ValueError(f"{path}: cannot be read as PNG, TIFF, BMP or JPEG ({reason})") from error
-    if pixels.ndim == 2:
-        scale = 255 if pixels.dtype == np.uint8 else 65535
-        return torch.from_numpy((pixels / scale).astype(np.float32)), None
-    if (pixels == pixels[..., :1]).all():
-        return torch.from_numpy((pixels[..., 0] / 255).astype(np.float32)), None
-    return colour.split(pixels)
 
 
-def _check_layout(image: Image.Image) -> None:
+def _check_layout(image: Image.Image, *, stated: bool) -> None:
     """Refuse what would be read as something else than it shows."""
     if (frames := getattr(image, "n_frames", 1)) > 1:
         raise ValueError(f"it holds {frames} images; a source is one")
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]  # a TIFF image has them
         bits = set(np.atleast_1d(tags.get(258, 1)).tolist())
-        if not bits <= {1, 8, 16}:
-            raise ValueError(f"{max(bits)} bits a pixel, whose range is not stated; 8 or 16 are read")
+        if not (bits <= {1, 8, 16} or (stated and bits == {32})):
+            raise ValueError(
+                f"{max(bits)} bits a pixel, whose range is not stated; 8 or 16 are read, 32 with "
+                "--window MODALITY=CENTER,WIDTH"
+            )
         if bits == {16} and tags.get(262) == 0:
             # Pillow would hand it over inverted.
             raise ValueError("16 bits with white as zero; store it with black as zero")
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    """Give uint8 (H, W), uint16 (H, W) or uint8 (H, W, 3)."""
-    _check_layout(image)
+def _pixels(image: Image.Image, *, stated: bool) -> np.ndarray:
+    """Give uint8 (H, W), uint16 (H, W), uint8 (H, W, 3) or, where a window states their range, other numbers (H, W)."""
+    _check_layout(image, stated=stated)
+    image.load()
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = np.asarray(image.convert("RGBA"))[..., 3]
         if alpha.min() < 255:
@@ -86,6 +105,8 @@ def _pixels(image: Image.Image) -> np.ndarray:
         case "I" if image.format == "PNG":
             # Pillow hands 16-bit PNG over in 32-bit integers.
             return np.asarray(image).astype(np.uint16)
+        case "F" | "I" if stated:
+            return np.asarray(image)
     raise ValueError(f"pixels of type {image.mode}, which have no stated range; 8 or 16 bit grey or colour is read")
 
 
@@ -99,8 +120,8 @@ def write(image: Tensor, path: Path) -> None:
     """
     if path.suffix.lower() not in LOSSLESS:
         raise ValueError(f"{path}: images are written without loss; name it {', '.join(LOSSLESS)}")
-    if path.is_dir():
-        raise ValueError(f"{path}: is a folder; name a file to write")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name a file to write")
     pixels = image.cpu().numpy()
     content = io.BytesIO()
     picture = Image.fromarray(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1))

@@ -77,6 +77,11 @@ class Pair:
 class Entry:
     """A pair that is known but not yet read, so that a thousand of them weigh nothing.
 
+    Raises
+    ------
+    ValueError
+        If the kind or the name could not be a file's: results are written under them.
+
     Examples
     --------
     >>> entry = Entry("CT-MRI", "2012", "2", lambda: Pair(torch.zeros(4, 6), torch.ones(4, 6), "CT-MRI", "2012", "2"))
@@ -88,6 +93,25 @@ class Entry:
     name: str
     case: str
     read: Callable[[], Pair]
+
+    def __post_init__(self) -> None:
+        check_name(self.dataset)
+        check_name(self.name)
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless `name` can name a file in any folder: one part of a path, printable, not too long."""
+    # File systems take 255 bytes, an extension and a mark of what is half written among them.
+    if (
+        not name.isprintable()
+        or name in {"", ".", ".."}
+        or set(name) & set("/\\")
+        or len(name.encode("utf-8", "surrogateescape")) > 200
+    ):
+        raise ValueError(
+            f"{name!r}: no name for a pair or a kind of pair; it has to be one part of a path, printable, of at most "
+            "200 bytes"
+        )
 
 
 def check_image(image: Tensor, where: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import os
 from functools import lru_cache
 from importlib import resources
@@ -19,6 +20,11 @@ OWN_SHA256 = "4add382ca578205605988354fda06163824d3bd9fbfeadac0e436e89a82ea0fa"
 # Of the authors' light model, cnnmodel.mat.
 PUBLISHED_SHA256 = "f826e6739aa6cea943a1323642468760102fc735ff090cd83ab28d998ba76a20"
 CHANNELS = (1, 64, 128, 256)
+ARRAYS = {
+    *(f"{kind}_b1_{layer}" for kind in ("weights", "biases") for layer in range(1, len(CHANNELS))),
+    *("weights_feature", "weights_output"),
+}
+LARGEST = 512 * 64 * 256  # numbers in one of them
 
 
 class Weights(NamedTuple):
@@ -61,8 +67,6 @@ def from_tensors(tensors: dict[str, Tensor]) -> Weights:
 
 @lru_cache(maxsize=1)
 def _published(named: str) -> Weights:
-    from scipy.io import loadmat
-
     if not named:
         raise ValueError(
             f"the published weights are not part of this project; name their file: --weights FILE.mat or {VARIABLE}"
@@ -70,10 +74,10 @@ def _published(named: str) -> Weights:
     path = Path(named)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; --weights or {VARIABLE} must name the published .mat file")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        arrays = loadmat(path)
-        weights = _from_matlab(arrays)
+        weights = _from_matlab(_read_matlab(path))
     except Exception as error:  # whatever the parser makes of a file of another kind
         raise ValueError(
             f"{path}: not the published network ({error}); its SHA-256 is {found}, the light model's {PUBLISHED_SHA256}"
@@ -81,6 +85,17 @@ def _published(named: str) -> Weights:
     if len(weights.dense) == 1 and found != PUBLISHED_SHA256:
         raise ValueError(f"{path}: not the published light model; its SHA-256 is {found}, expected {PUBLISHED_SHA256}")
     return weights._replace(sha256=found)
+
+
+def _read_matlab(path: Path) -> dict[str, Any]:
+    """Read the network's arrays of numbers: no object, no function handle, nothing that unpacks to more."""
+    from scipy.io import loadmat, whosmat
+
+    held = {name: (shape, kind) for name, shape, kind in whosmat(path) if name in ARRAYS}
+    for name, (shape, kind) in held.items():
+        if kind not in {"single", "double"} or math.prod(shape) > LARGEST:
+            raise ValueError(f"{name} is {kind} of shape {shape}")
+    return dict(loadmat(path, variable_names=list(held)))
 
 
 def _from_matlab(arrays: dict[str, Any]) -> Weights:

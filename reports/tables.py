@@ -1,6 +1,7 @@
 """Tables as a paper prints them, from the files of a run: Markdown, CSV and LaTeX."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def write(out: Path) -> list[str]:
         cells = aggregate(table, description["pairs"], scores)
         title = f"{numbered(name)}: {table['title']}"
         note = caption(table, description["pairs"], cells)
-        texts.append(f"### {title}\n\n{note}\n\n{markdown(table, cells)}\n")
+        texts.append(f"### {_mark_down(title)}\n\n{_mark_down(note)}\n\n{markdown(table, cells)}\n")
         (folder / f"{name}.md").write_text(texts[-1], encoding="utf-8")
         (folder / f"{name}.tex").write_text(latex(table, cells, f"{table['title']}. {note}", name), encoding="utf-8")
         frame(table, cells).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
@@ -129,11 +130,12 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
     """Lay a table out as Markdown, readable as plain text."""
     headers = [
         "method",
-        *(f"{m['label']} {_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
+        *(f"{_mark_down(m['label'])} {_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
     ]
     rows = []
     for fuser in table["fusers"]:
-        row = [f"({fuser['label']})" if fuser["trivial"] else fuser["label"]]
+        label = _mark_down(fuser["label"])
+        row = [f"({label})" if fuser["trivial"] else label]
         for metric in table["metrics"]:
             cell = cells[fuser["label"], metric["label"]]
             mark = "**" if cell.best else "_" if cell.best_method else ""
@@ -223,11 +225,21 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
+def _mark_down(text: str) -> str:
+    """Escape what Markdown or HTML would take for more than a name; what they leave alone stays readable."""
+    escaped = re.sub(r"([\\`*<>|])|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])", lambda m: f"\\{m[0]}", text)
+    return escaped.replace("\n", " ")
+
+
 def _escape(text: str) -> str:
     specials = {
         **{c: f"\\{c}" for c in "&%$#_{}"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         "±": r"$\pm$",
     }
-    return "".join(specials.get(c, c) for c in text.replace("\\", "/"))
+    return "".join(specials.get(c, c) for c in text)

@@ -4,8 +4,9 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,8 @@ from fusebench.datasets import phantom
 from fusebench.datasets.pair import Pair
 from hypothesis import settings
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RLELossless
 from torch import Tensor
 
 # A first call loads a library or a volume, and a shared machine stalls: time is no property of the code under test.
@@ -66,6 +69,57 @@ def pair() -> Pair:
 def phantom_pairs() -> list[Pair]:
     """Give three synthetic CT/MRI pairs of 64 x 64 pixels."""
     return [phantom.pair("CT-MRI", z, 64) for z in (-30, 0, 20)]
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> Callable[..., Path]:
+    """Give a writer of DICOM files: grey or RGB pixels, (H, W), (H, W, 3) or (frames, H, W), and any other element."""
+
+    def write(path: Path, pixels: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **elements: Any) -> Path:
+        ds = Dataset()
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = CTImageStorage
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3"
+        ds.PatientName, ds.PatientID = "SECRET^NAME", "SECRET-ID"
+        colour = pixels.ndim == 3 and pixels.shape[-1] == 3
+        ds.Rows, ds.Columns = pixels.shape[-3:-1] if colour else pixels.shape[-2:]
+        if pixels.ndim == 3 and not colour:
+            ds.NumberOfFrames = len(pixels)
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
+        if colour:
+            ds.PlanarConfiguration = 0
+        ds.BitsAllocated = ds.BitsStored = 8 * pixels.itemsize
+        ds.HighBit = ds.BitsStored - 1
+        ds.PixelRepresentation = int(pixels.dtype.kind == "i")
+        ds.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
+        ds["PixelData"].VR = "OB" if pixels.itemsize == 1 else "OW"
+        for keyword, value in elements.items():
+            setattr(ds, keyword, value)
+        if syntax == RLELossless:
+            ds.compress(syntax)
+        else:
+            ds.file_meta.TransferSyntaxUID = UID(syntax)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ds.save_as(path, enforce_file_format=True)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_nifti() -> Callable[..., Path]:
+    """Give a writer of NIfTI files: voxels, (X, Y, Z), an affine, and any field of the header."""
+
+    def write(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, **fields: Any) -> Path:
+        image = nibabel.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
+        for name, value in fields.items():
+            image.header[name] = value
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.to_filename(path)
+        return path
+
+    return write
 
 
 @pytest.fixture

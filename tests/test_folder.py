@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from fusebench.datasets import colour, folder, image
+from fusebench.datasets.reading import Reading, Window
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib import colormaps
 from PIL import Image
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
@@ -113,6 +115,76 @@ def test_a_coloured_source_lends_the_pair_its_chroma(tmp_path: Path) -> None:
     assert pair.chroma[1].max() > 0.4
 
 
+@pytest.mark.parametrize("table", ["hot", "turbo", "viridis", "nipy_spectral", "gray", "CMRmap", "cool", "atlas-pet"])
+def test_a_ramp_through_a_colour_table_and_back(table: str) -> None:
+    ramp = np.linspace(0, 1, 256)
+    rgb = colour._table(table)[None].round().astype(np.uint8)
+    # Entries of one 8-bit colour are one; the next is 1/255 away.
+    assert np.abs(colour.invert(rgb, table)[0].numpy() - ramp).max() <= 1 / 255 + 1e-6
+
+
+def test_jet_comes_back_but_for_its_plateaus() -> None:
+    rgb = (255 * colormaps["jet"](np.arange(256))[None, :, :3]).round().astype(np.uint8)
+    # Up to four entries next to each other are one colour.
+    assert np.abs(255 * colour.invert(rgb, "jet")[0].numpy() - np.arange(256)).max() <= 3
+
+
+@given(st.data())
+def test_noise_on_the_colours_moves_the_scalar_little(data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(["hot", "atlas-pet", "atlas-spect", "turbo"]))
+    place = data.draw(st.integers(0, 255))
+    noise = data.draw(st.tuples(*[st.integers(-3, 3)] * 3))
+    colours = colour._table(table)
+    rgb = (colours[place] + noise).clip(0, 255).round().astype(np.uint8)
+    found = round(255 * colour._nearest(rgb[None, None], table)[0].item())
+    # No further in colour than the place it came from.
+    assert np.linalg.norm(colours[found] - rgb) <= np.linalg.norm(colours[place] - rgb) + 1e-9
+
+
+@pytest.mark.parametrize("table", ["twilight", "flag", "tab10", "no such table"])
+def test_tables_that_cannot_be_inverted_are_refused(table: str) -> None:
+    with pytest.raises(ValueError, match=table):
+        Reading(table=table)
+
+
+def test_a_coloured_source_becomes_the_scalar_it_shows(tmp_path: Path) -> None:
+    # Luma falls from yellow to red; uptake rises.
+    rgb = colour._table("atlas-pet")[[0, 126, 190, 255]].round().astype(np.uint8)[None].repeat(2, axis=0)
+    pet, ct = save(tmp_path / "pet.png", rgb), save(tmp_path / "ct.png", GREY[:2, :4])
+    pair = folder.read_pair(ct, pet, "CT-PET", reading=Reading(table="atlas-pet"))
+    assert (255 * pair.b[0]).round().tolist() == [0, 126, 190, 255]
+    assert pair.chroma is None
+    luma = folder.read_pair(ct, pet, "CT-PET").b[0]
+    assert luma[2] < luma[1]
+    with pytest.raises(ValueError, match=r"pet.png: .*not coloured by the table hot: .*atlas-pet would fit"):
+        folder.read_pair(ct, pet, "CT-PET", reading=Reading(table="hot"))
+
+
+def test_real_pseudo_colour_is_of_the_atlas_tables(shared: Path) -> None:
+    for kind, table in (("PET-MRI", "atlas-pet"), ("SPECT-MRI", "atlas-spect"), ("CT-SPECT", "atlas-spect")):
+        entries = folder.entries(shared / "data" / "medical" / kind, Reading(table=table))
+        for path in (path for entry in entries[::9] for path in folder.files(entry) if folder.depth(path) == "3 x 8"):
+            with Image.open(path) as picture:
+                # The 128 colours of one table and the 40 of another are that far off 256.
+                assert colour._nearest(np.asarray(picture), table)[1] < 2
+        assert not any(entry.read().coloured for entry in entries[::9])
+
+
+def test_12_bits_in_16_and_real_numbers_need_a_window(tmp_path: Path) -> None:
+    twelve = save(tmp_path / "x.png", np.array([[0, 1024], [2048, 4095]], dtype=np.uint16))
+    grey, _ = image.read(twelve, Window(0, 4095))
+    assert grey.flatten().tolist() == pytest.approx([0, 1024 / 4095, 2048 / 4095, 1])
+    for dtype in (np.float32, np.int32):
+        real = save(tmp_path / "x.tif", np.array([[-1, 0], [1, 3]], dtype=dtype))
+        assert image.read(real, Window(-1, 1))[0].flatten().tolist() == [0, 0.5, 1, 1]
+
+
+def test_links_within_the_folder_are_followed(layout: Path) -> None:
+    (layout / "CT-MRI" / "CT" / "2005.png").symlink_to("2004.png")
+    (layout / "CT-MRI" / "MRI" / "2005.png").symlink_to(layout / "CT-MRI" / "MRI" / "2010.png")
+    assert len(folder.entries(layout)) == 5
+
+
 def test_an_empty_folder_is_named(layout: Path) -> None:
     (layout / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty: no pairs; expected"):
@@ -187,7 +259,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
             image.read(tmp_path / f"{name}.png")
     with pytest.raises(ValueError, match=r"gone.png: no such file"):
         image.read(tmp_path / "gone.png")
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="is a folder"):
         image.read(tmp_path)
 
 

@@ -124,6 +124,30 @@ def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
     assert all(text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1 for name in ("table", "tabular"))
 
 
+def test_hostile_names_stay_names_in_every_report(tmp_path: Path) -> None:
+    # A kind that would be a cell, a tag, a link, mathematics, a comment and a command.
+    kind, pair = "CT|<b>[x](y)$1$-MRI", "a%b#1_{~^}&lt;\\input"
+    text = json.dumps(make(tmp_path)).replace("CT-MRI", kind)
+    description = json.loads(text)
+    info = description["pairs"][kind].pop("2004")
+    description["pairs"][kind] = {pair: info}
+    description["tables"]["table2"]["pairs"] = [[kind, pair]]
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    rows = [Result(kind, pair, fuser, metric["label"], 1.0) for fuser in SCORES for metric in (UP, DOWN)]
+    write_rows(tmp_path / "scores.csv", Result._fields, rows)
+    (tmp_path / "fused" / "CT-MRI").rename(tmp_path / "fused" / kind)
+    for fuser in SCORES:
+        (tmp_path / "fused" / kind / fuser / "2004.png").rename(tmp_path / "fused" / kind / fuser / f"{pair}.png")
+    (markdown,) = tables.write(tmp_path)
+    assert r"Methods, CT\|\<b\>[x]\(y)$1$-MRI" in markdown
+    assert r"/a%b#1\_{~^}\&lt;\\input)" in markdown
+    assert "my_fuser[x=1]" in markdown  # what means nothing stays as it is
+    latex = (tmp_path / "tables" / "table2.tex").read_text()
+    assert r"CT\textbar{}\textless{}b\textgreater{}[x](y)\$1\$-MRI" in latex
+    assert r"a\%b\#1\_\{\textasciitilde{}\textasciicircum{}\}\&lt;\textbackslash{}input" in latex
+    assert [path.name for path in figures.write(tmp_path)] == ["figure8.png"]
+
+
 def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     make(tmp_path, pairs=PAIRS[1:2])
     tables.write(tmp_path)

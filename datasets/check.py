@@ -1,0 +1,186 @@
+"""Is a folder of pairs what it should be? Sizes, depths, ranges, duplicates, and whether the pairs are registered."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fusebench.datasets import folder
+from fusebench.datasets.pair import Entry, Pair
+from fusebench.datasets.reading import AS_STATED, Reading
+from torch import Tensor
+
+REACH = 6  # pixels a shift is looked for in every direction
+LEVELS = 32  # grey levels mutual information is taken at: 256 leave a slice's joint histogram nearly empty
+SHIFTED = 2  # pixels; skull and cortex shift the maximum by so much on pairs that are registered
+GAIN = 0.01  # bit; a maximum that is higher by less is noise
+DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
+WHITE = 1 / 2  # of the pixels
+
+
+class Shift(NamedTuple):
+    """Where the first image lies relative to the second, and the mutual information in bits there and at no shift."""
+
+    dy: int
+    dx: int
+    at_zero: float
+    best: float
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the images are more than 2 pixels apart, by a maximum that is no noise."""
+        return max(abs(self.dy), abs(self.dx)) > SHIFTED and self.best - self.at_zero >= GAIN
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of a pair; of two values the first is the first modality's.
+
+    `size` in pixels, `depths` as the files hold them, `ranges` and `white` (the fraction of pixels at 1) as they are
+    read; `shift` is None for a pair too small to measure it. `flags` says what is suspicious.
+    """
+
+    dataset: str
+    name: str
+    modalities: tuple[str, str]
+    size: tuple[int, int]
+    depths: tuple[str, ...]
+    ranges: tuple[tuple[float, float], ...]
+    white: tuple[float, ...]
+    shift: Shift | None
+    flags: tuple[str, ...]
+
+
+def check(
+    root: Path, reading: Reading = AS_STATED, progress: Callable[[int | str | None], None] = lambda _: None
+) -> tuple[list[Row], list[str]]:
+    """Read every pair under a folder; give what was found, and every problem, a line each.
+
+    Problems are what `folder.survey` tells, files that cannot be read, and what is flagged: an image that is constant
+    or whose brightest pixel is below an eighth of its range, unless it is a slice of a volume; an image of which half
+    is white; the same pixels under two names; a pair that `find_shift` finds more than 2 pixels apart by at least 0.01
+    bit. The slices of a scan change little, so a pair that was shuffled among its neighbours is not seen.
+
+    Raises
+    ------
+    ValueError
+        If the folder is missing or holds nothing that could be pairs.
+    """
+    entries, problems = folder.survey(root, reading)
+    rows: list[Row] = []
+    seen: dict[str, tuple[str, str, str]] = {}
+    progress(len(entries))
+    for entry in entries:
+        progress(f"{entry.dataset}/{entry.name}")
+        try:
+            pair = entry.read()
+            row = _row(entry, pair, seen)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        rows.append(row)
+        problems += [f"{entry.dataset}/{entry.name}: {flag}" for flag in row.flags]
+    progress(None)
+    volumes: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if folder.is_slice(row.name):
+            volumes.setdefault((row.dataset, folder.case_of(row.name)), []).append(row)
+    for (dataset, case), slices in volumes.items():
+        for modality, ranges in zip(
+            slices[0].modalities, zip(*(row.ranges for row in slices), strict=True), strict=True
+        ):
+            if all(low == high for low, high in ranges):
+                problems.append(f"{dataset}/{case}: {modality} is constant in every slice; do the volumes overlap?")
+    return rows, problems
+
+
+def find_shift(a: Tensor, b: Tensor, reach: int = REACH) -> Shift:
+    """Find the whole-pixel shift of `a` against `b` at which they tell most of each other.
+
+    The mutual information of `b` without its border of `reach` pixels and the part of `a` that lies (dy, dx) further
+    down and right, at 32 grey levels, is computed for every shift up to `reach`; of equal maxima the nearest counts. To
+    align the pair, move `a` by (-dy, -dx).
+
+    Parameters
+    ----------
+    a, b
+        Shape (H, W), in [0, 1], with more than 2 `reach` pixels in both directions.
+
+    Examples
+    --------
+    >>> square = torch.zeros(32, 32)
+    >>> square[12:20, 12:20] = 1
+    >>> find_shift(square.roll((2, -3), (0, 1)), square)[:2]
+    (2, -3)
+    """
+    first, second = (_levels(image) for image in (a, b))
+    height, width = second.shape
+    inner = second[reach : height - reach, reach : width - reach].ravel()
+    steps = range(-reach, reach + 1)
+    information = {}
+    for dy, dx in sorted(((dy, dx) for dy in steps for dx in steps), key=lambda s: (s[0] ** 2 + s[1] ** 2, s)):
+        part = first[reach + dy : height - reach + dy, reach + dx : width - reach + dx].ravel()
+        information[dy, dx] = _mutual_information(part * LEVELS + inner)
+    dy, dx = max(information, key=information.__getitem__)
+    return Shift(dy, dx, information[0, 0], information[dy, dx])
+
+
+def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row:
+    flags: list[str] = []
+    in_volume = folder.is_slice(pair.name)  # whose first and last slices show little
+    images = dict(zip(pair.modalities, (pair.a, pair.b), strict=True))
+    for modality, image in images.items():
+        low, high = image.min().item(), image.max().item()
+        if low == high:
+            flags += [] if in_volume else [f"{modality} is constant, {low:.3g}"]
+            continue
+        if high < DARK and not in_volume:
+            flags.append(f"{modality} uses {high:.1%} of its range; if it has fewer bits, say so with --window")
+        if (white := (image == 1).double().mean().item()) >= WHITE:
+            flags.append(f"{modality} is white in {white:.0%} of its pixels")
+        digest = hashlib.sha256(repr(image.shape).encode() + image.numpy().tobytes()).hexdigest()
+        dataset, name, other = seen.setdefault(digest, (entry.dataset, entry.name, modality))
+        # One scan may be paired with several others.
+        if (name, other) != (entry.name, modality):
+            flags.append(f"{modality} has the pixels of {dataset}/{name}'s {other}")
+    # At least as much must be left to compare as is cut off.
+    shift = find_shift(pair.a, pair.b) if min(pair.size) >= 4 * REACH else None
+    if shift and shift.suspicious:
+        more = ", as far as was looked" if REACH in {abs(shift.dy), abs(shift.dx)} else ""
+        flags.append(
+            f"{pair.modalities[0]} lies {shift.dy:+d} down, {shift.dx:+d} right of {pair.modalities[1]}{more}: mutual "
+            f"information {shift.best:.3f} bit there, {shift.at_zero:.3f} as they are"
+        )
+    return Row(
+        entry.dataset,
+        entry.name,
+        pair.modalities,
+        pair.size,
+        tuple(map(folder.depth, folder.files(entry))),
+        tuple((image.min().item(), image.max().item()) for image in images.values()),
+        tuple((image == 1).double().mean().item() for image in images.values()),
+        shift,
+        tuple(flags),
+    )
+
+
+def _levels(image: Tensor) -> npt.NDArray[np.int64]:
+    # By way of 8 bits, as 8-bit images are binned.
+    levels: npt.NDArray[np.int64] = ((255 * image.double()).round().to(torch.int64) * LEVELS // 256).numpy()
+    return levels
+
+
+def _mutual_information(joint: npt.NDArray[np.int64]) -> float:
+    """I(a, b) = H(a) + H(b) - H(a, b) in bits, of pixels given as LEVELS a + b."""
+    counts = np.bincount(joint, minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+    marginals = _entropy(counts.sum(axis=0)) + _entropy(counts.sum(axis=1))
+    return max(0.0, marginals - _entropy(counts.ravel()))
+
+
+def _entropy(counts: npt.NDArray[np.int64]) -> float:
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log2(p)).sum())

@@ -1,0 +1,207 @@
+"""DICOM: a frame of a file to an image. No element that tells of a person is read."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fusebench.datasets import colour
+from fusebench.datasets.reading import Window, check_file
+from PIL import Image
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+T = TypeVar("T")
+
+EXTENSIONS = (".dcm",)
+# All that is read besides the groups 0002 (how the file is written) and 0028 (how the pixels are).
+FUNCTIONAL_GROUPS = [0x52009229, 0x52009230]
+IMAGE = (
+    *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel"),
+    *("BitsAllocated", "BitsStored", "PhotometricInterpretation"),
+)
+
+
+def frames(path: Path) -> int:
+    """Count the frames of a file from its header. Raises ValueError, naming the file."""
+    return _guarded(path, lambda: int(_header(path).get("NumberOfFrames") or 1))
+
+
+def depth(path: Path) -> str:
+    """Say with how many bits a file holds a pixel: "12", "3 x 8". Raises ValueError, naming the file."""
+
+    def say() -> str:
+        header = _header(path)
+        bits = header.get("BitsStored", header.BitsAllocated)
+        return f"3 x {bits}" if header.SamplesPerPixel == 3 else str(bits)
+
+    return _guarded(path, say)
+
+
+def read(
+    path: Path, frame: int = 1, window: Window | None = None, table: str | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Read a frame, counted from 1, as grey and, where it is coloured, chroma.
+
+    Grey goes the way of the standard (PS3.3 C.11): stored values, the modality's rescale or table, a window. The window
+    is the one given, or the header's first, or the header's table of grey levels; without any of them 8 stored bits
+    give their whole range, and more are refused: their range says nothing of what is to be seen. MONOCHROME1 is
+    inverted. RGB, YBR and palette images become luma and chroma, or the scalar of a table, as `image.read` makes them.
+    Overlays are left out. Compressed frames are decoded where pydicom has a decoder for them.
+
+    Returns
+    -------
+    grey, chroma
+        Shape (H, W), float32, in [0, 1]; and (2, H, W) in [-0.5, 0.5], or None.
+
+    Raises
+    ------
+    ValueError
+        If the file is no DICOM image, is damaged, claims more than it holds, or says not how it is to be seen; the
+        message names the file.
+    """
+    return _guarded(path, lambda: _read(path, frame, window, table))
+
+
+def _read(path: Path, frame: int, window: Window | None, table: str | None) -> tuple[Tensor, Tensor | None]:
+    from pydicom import Dataset
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.processing import apply_color_lut
+    from pydicom.pixels.utils import pixel_array
+
+    count = int(_header(path).get("NumberOfFrames") or 1)
+    if not 1 <= frame <= count:
+        raise ValueError(f"no frame {frame}; it holds {count}")
+    syntax = _syntax(path)
+    if not get_decoder(syntax).is_available:
+        raise ValueError(
+            f"compressed as {syntax.name}, for which no decoder is installed; `pip install pylibjpeg "
+            "pylibjpeg-libjpeg pylibjpeg-openjpeg` brings one"
+        )
+    ds = Dataset()
+    pixels = pixel_array(path, ds_out=ds, specific_tags=FUNCTIONAL_GROUPS, index=frame - 1)
+    if (kind := str(ds.PhotometricInterpretation)).startswith("MONOCHROME"):
+        grey = _grey(pixels, ds, frame, window)
+        return (1 - grey if kind == "MONOCHROME1" else grey), None
+    if window:
+        raise ValueError("a coloured image; a window is for grey ones")
+    if kind == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, ds)[..., :3]
+        pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"{kind} pixels of {pixels.dtype}; colour is read at 8 bits")
+    return colour.grey_and_chroma(pixels, table)
+
+
+def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | None) -> Tensor:
+    little = bool(ds.file_meta.TransferSyntaxUID.is_little_endian)
+    values: npt.NDArray[Any] = stored
+    rescale = _where(ds, frame, "PixelValueTransformationSequence", "RescaleSlope")
+    units = rescale is not None and (rescale.RescaleSlope, rescale.get("RescaleIntercept", 0)) != (1, 0)
+    if ds.get("ModalityLUTSequence"):
+        values, units = _look_up(stored, ds.ModalityLUTSequence[0], little=little)[0], True
+    elif rescale is not None:
+        values = stored * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept", 0))
+    if window:
+        return window(values)
+    if seen := _where(ds, frame, "FrameVOILUTSequence", "WindowCenter"):
+        center, width = (float(np.ravel(seen[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
+        return _windowed(values, center, width, str(seen.get("VOILUTFunction") or "LINEAR"))
+    if ds.get("VOILUTSequence"):
+        levels, depth_of_levels = _look_up(values, ds.VOILUTSequence[0], little=little)
+        return Window(0, 2**depth_of_levels - 1)(levels)
+    bits = int(ds.get("BitsStored", ds.BitsAllocated))
+    if bits <= 8 and not units:
+        low = -(2 ** (bits - 1)) if ds.PixelRepresentation else 0
+        return Window(low, low + 2**bits - 1)(values)
+    raise ValueError("its header has no window; say which values are to be seen: --window MODALITY=CENTER,WIDTH")
+
+
+def _windowed(values: npt.NDArray[Any], center: float, width: float, function: str) -> Tensor:
+    """Apply a header's window, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    if not (np.isfinite(center) and np.isfinite(width) and width > 0):
+        raise ValueError(f"its window has center {center:g} and width {width:g}")
+    match function:
+        case "LINEAR_EXACT":
+            return Window(center - width / 2, center + width / 2)(values)
+        case "SIGMOID":
+            with np.errstate(over="ignore"):  # far below the window e^x is infinite, and grey 0
+                return Window(0, 1)(1 / (1 + np.exp(-4 * (values - center) / width)))
+        case "LINEAR" if width == 1:
+            return torch.from_numpy((values > center - 0.5).astype(np.float32))
+        case "LINEAR" if width > 1:
+            return Window(center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)(values)
+    raise ValueError(f"its window has width {width:g} and the function {function}, which the standard does not know")
+
+
+def _look_up(values: npt.NDArray[Any], item: "Dataset", *, little: bool) -> tuple[npt.NDArray[Any], int]:
+    """Send values through a table, PS3.3 C.11.1.1; give its bits an entry too."""
+    count, first, bits = (int(number) for number in item.LUTDescriptor)
+    data: Any = item.LUTData
+    if isinstance(data, bytes):
+        data = np.frombuffer(data, dtype=("<u2" if little else ">u2") if len(data) >= 2 * (count or 2**16) else "u1")
+    entries = np.asarray(data)[: count or 2**16]
+    return entries[(np.rint(values).astype(np.int64) - first).clip(0, len(entries) - 1)], bits
+
+
+def _where(ds: "Dataset", frame: int, group: str, keyword: str) -> "Dataset | None":
+    """Find where an element stands for a frame: in its functional groups, those of all frames, or the header."""
+    shared = list(ds.get("SharedFunctionalGroupsSequence") or [])[:1]
+    own = list(ds.get("PerFrameFunctionalGroupsSequence") or [])[frame - 1 : frame]
+    places = [item for groups in (*own, *shared) for item in list(groups.get(group) or [])[:1]]
+    return next((place for place in (*places, ds) if keyword in place and not place[keyword].is_empty), None)
+
+
+def _header(path: Path) -> "Dataset":
+    """Read what says how large the pixels are, and refuse what the file cannot hold."""
+    from pydicom import dcmread
+
+    compressed = _syntax(path).is_compressed
+    ds = dcmread(path, stop_before_pixels=True, specific_tags=list(IMAGE))
+    if "Rows" not in ds:
+        raise ValueError("it holds no image")
+    height, width, samples = int(ds.Rows), int(ds.Columns), int(ds.SamplesPerPixel)
+    count, size = int(ds.get("NumberOfFrames") or 1), path.stat().st_size
+    if min(height, width, samples, count) < 1:
+        raise ValueError(f"{count} frames of {height} x {width} pixels of {samples} samples")
+    if height * width > (Image.MAX_IMAGE_PIXELS or height * width):
+        raise ValueError(f"{height} x {width} pixels; at most {Image.MAX_IMAGE_PIXELS} are read")
+    # Of 4:2:2 pixels two share their chroma; a frame that is compressed has at least the head of its item.
+    stored = 2 if ds.PhotometricInterpretation == "YBR_FULL_422" else samples
+    needed = 8 * count if compressed else count * height * width * stored * int(ds.BitsAllocated) // 8
+    if needed > size:
+        raise ValueError(f"claims {count} frames of {height} x {width} pixels in a file of {size} bytes")
+    return ds
+
+
+def _syntax(path: Path) -> Any:
+    """Give the transfer syntax."""
+    from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    try:
+        syntax = read_file_meta_info(path).TransferSyntaxUID
+    except InvalidDicomError:
+        raise ValueError("not a DICOM file, which begins with 128 bytes and DICM") from None
+    except AttributeError:
+        raise ValueError("it does not say how it is written: no transfer syntax") from None
+    if syntax == DeflatedExplicitVRLittleEndian:
+        raise ValueError("a deflated header and pixels, which may grow without limit; store it uncompressed")
+    return syntax
+
+
+def _guarded(path: Path, take: Callable[[], T]) -> T:
+    check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of values outside the standard that do not touch the pixels
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return take()
+    except Exception as error:  # whatever a parser makes of a damaged or hostile file
+        raise ValueError(f"{path}: cannot be read as DICOM ({error or type(error).__name__})") from error

@@ -1,0 +1,114 @@
+"""From the numbers of a file to grey levels: what a file does not say of itself, its reader is told."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fusebench.datasets import colour
+from torch import Tensor
+
+AXES = ("sagittal", "coronal", "axial")
+ORDERS: Mapping[str, Literal[0, 1, 3]] = {"nearest": 0, "linear": 1, "cubic": 3}  # of the interpolating spline
+
+
+class Window(NamedTuple):
+    """The values that become black and white; between them grey is linear.
+
+    Examples
+    --------
+    >>> Window(0, 80)(np.array([[-1000.0, 20.0, 40.0, 1500.0]])).tolist()
+    [[0.0, 0.25, 0.5, 1.0]]
+    """
+
+    low: float
+    high: float
+
+    def __call__(self, values: npt.NDArray[Any]) -> Tensor:
+        """Give values as grey levels in [0, 1], float32. Raises ValueError where they are not finite."""
+        if not np.isfinite(values).all():
+            raise ValueError(f"{int((~np.isfinite(values)).sum())} pixels are NaN or infinite")
+        grey = ((values.astype(np.float64) - self.low) / (self.high - self.low)).clip(0, 1)
+        return torch.from_numpy(np.ascontiguousarray(grey, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files become images, beyond what they say themselves. The defaults add nothing.
+
+    Parameters
+    ----------
+    windows
+        By modality: the window its grey files are seen through instead of their own; "auto" for a NIfTI volume's 0.5
+        and 99.5 percentiles.
+    axis
+        The direction volumes are sliced along: axial, coronal or sagittal.
+    interpolation
+        How a second volume is brought onto the first one's grid: linear, nearest or cubic.
+    table
+        The colour table that coloured files are taken back through (`colour.invert`); None: they have luma and chroma.
+
+    Raises
+    ------
+    ValueError
+        If the axis, the interpolation or the table is unknown.
+    """
+
+    windows: Mapping[str, Window | Literal["auto"]] = field(default_factory=dict)
+    axis: str = "axial"
+    interpolation: str = "linear"
+    table: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.axis not in AXES:
+            raise ValueError(f"no axis is called {self.axis!r}; known: {', '.join(AXES)}")
+        if self.interpolation not in ORDERS:
+            raise ValueError(f"no interpolation is called {self.interpolation!r}; known: {', '.join(ORDERS)}")
+        if self.table is not None:
+            colour.check_table(self.table)
+
+
+AS_STATED = Reading()
+
+
+def parse_windows(texts: Iterable[str]) -> dict[str, Window | Literal["auto"]]:
+    """Read windows as they are written: MODALITY=CENTER,WIDTH or MODALITY=auto. Raises ValueError.
+
+    Examples
+    --------
+    >>> parse_windows(["CT=40,80", "MRI=auto"])
+    {'CT': Window(low=0.0, high=80.0), 'MRI': 'auto'}
+    """
+    windows: dict[str, Window | Literal["auto"]] = {}
+    for text in texts:
+        modality, _, value = text.rpartition("=")
+        if modality in windows:
+            raise ValueError(f"--window {text}: {modality} has a window already")
+        numbers = re.fullmatch(r"([^,]+),([^,]+)", value)
+        try:
+            center, width = map(float, numbers.groups()) if numbers else (0.0, 0.0)
+        except ValueError:
+            center = width = 0.0
+        if not modality or (value != "auto" and not (width > 0 and math.isfinite(center) and math.isfinite(width))):
+            raise ValueError(
+                f"--window {text}: expected MODALITY=CENTER,WIDTH with a width above 0, such as CT=40,80, or "
+                "MODALITY=auto"
+            )
+        windows[modality] = "auto" if value == "auto" else Window(center - width / 2, center + width / 2)
+    return windows
+
+
+def check_file(path: Path) -> None:
+    """Raise ValueError unless a path is a regular file: a pipe would be waited for, a device never ends."""
+    try:
+        regular, there = path.is_file(), path.exists() or path.is_symlink()
+    except (OSError, ValueError) as error:  # a name too long, a loop of links
+        raise ValueError(f"{str(path)!r}: cannot be read ({error})") from None
+    if not regular:
+        what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
+        raise ValueError(f"{path}: {what}")

@@ -1,0 +1,214 @@
+"""NIfTI: slices of two volumes on the grid of the first, against nibabel's resampling and affines known by hand."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from fusebench.bench import run
+from fusebench.bench.suite import Table, select
+from fusebench.datasets import folder, nifti
+from fusebench.datasets.reading import Reading, Window
+from fusebench.fusers.trivial import Average
+from fusebench.metrics.spatial_frequency import SF
+from fusebench.reports import figures, tables
+from nibabel.processing import resample_from_to
+from scipy.ndimage import gaussian_filter
+
+Write = Callable[..., Path]
+RANGE = Window(0, 100)
+
+
+def voxels(shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
+    """Give smooth values from 0 to 100."""
+    noise = gaussian_filter(np.random.default_rng(seed).random(shape), 2)
+    return (100 * (noise - noise.min()) / np.ptp(noise)).astype(np.float32)
+
+
+def read(first: Path, second: Path, index: int, **options: str) -> tuple[torch.Tensor, torch.Tensor]:
+    return nifti.read(first, second, index, ("CT", "MRI"), Reading({"CT": RANGE, "MRI": RANGE}, **options))
+
+
+def test_an_axial_slice_has_the_front_up_and_the_left_at_the_left(tmp_path: Path, write_nifti: Write) -> None:
+    volume = np.zeros((3, 4, 5), dtype=np.uint8)
+    volume[0, 3, 2] = 255  # left, front
+    path = write_nifti(tmp_path / "x.nii", volume)
+    for index, white in ((2, [[0, 0]]), (1, [])):
+        a, b = nifti.read(path, path, index)
+        assert (a == 1).nonzero().tolist() == white
+        assert torch.equal(a, b)
+        assert a.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("axis", "index", "size", "place"),
+    [("axial", 3, (5, 4), [4, 1]), ("coronal", 0, (6, 4), [2, 1]), ("sagittal", 1, (6, 5), [2, 0])],
+)
+def test_an_axis_is_that_of_the_patient_whatever_the_order_in_the_file(
+    tmp_path: Path, write_nifti: Write, axis: str, index: int, size: tuple[int, int], place: list[int]
+) -> None:
+    # 4 voxels to the right, 5 to the front, 6 up; one of them is white. The file holds them from above, then right to
+    # left, then back to front.
+    volume = np.zeros((4, 5, 6), dtype=np.uint8)
+    volume[1, 0, 3] = 255
+    stored = volume.transpose(2, 0, 1)[::-1, ::-1]
+    affine = np.array([[0, -1, 0, 3], [0, 0, 1, 0], [-1, 0, 0, 5], [0, 0, 0, 1]])
+    path = write_nifti(tmp_path / "x.nii.gz", stored, affine)
+    a, b = nifti.read(path, path, index, reading=Reading(axis=axis))
+    assert nifti.length(path, axis) == {"sagittal": 4, "coronal": 5, "axial": 6}[axis]
+    assert a.shape == size
+    assert (a == 1).nonzero().tolist() == [place]
+    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("interpolation", "order"), [("nearest", 0), ("linear", 1), ("cubic", 3)])
+def test_the_second_is_resampled_as_nibabel_does(
+    tmp_path: Path, write_nifti: Write, interpolation: str, order: int
+) -> None:
+    tilted = np.array([[0.8, 0.1, 0, -1.3], [-0.1, 0.9, 0.05, 0.7], [0, -0.05, 1.2, -2], [0, 0, 0, 1]])
+    first = write_nifti(tmp_path / "a.nii", voxels((12, 14, 10)))
+    second = write_nifti(tmp_path / "b.nii.gz", voxels((15, 13, 9), 1), tilted)
+    expected = resample_from_to(nibabel.load(second), nibabel.load(first), order=order, cval=0).get_fdata()
+    covered = 0
+    for index in range(10):
+        _, b = read(first, second, index, interpolation=interpolation)
+        # nibabel's cubic overshoots the window, which ours ends at; the float32 spline coefficients cost 1e-6.
+        assert b.numpy() == pytest.approx(np.rot90(expected[..., index]).clip(0, 100) / 100, abs=1e-5)
+        covered += int((b > 0).sum())
+    assert covered > 500
+
+
+def test_a_volume_on_the_same_grid_is_untouched_to_its_border(tmp_path: Path, write_nifti: Write) -> None:
+    # An affine with third parts: its inverse is not exact, and the border must not fall outside.
+    affine = np.array([[-1 / 3, 0.01, 0, 17.7], [0, 1 / 3, 0, -9.1], [0.02, 0, 1 / 7, 4.3], [0, 0, 0, 1]])
+    values = voxels((9, 8, 7))
+    path, copy = write_nifti(tmp_path / "a.nii", values, affine), write_nifti(tmp_path / "b.nii", values, affine)
+    for index in range(7):
+        a, b = read(path, copy, index)
+        assert torch.allclose(a, b, rtol=0, atol=1e-6)
+
+
+def test_outside_the_second_volume_is_black(tmp_path: Path, write_nifti: Write) -> None:
+    first = write_nifti(tmp_path / "a.nii", voxels((6, 6, 6)))
+    away = np.eye(4)
+    away[0, 3] = 3
+    second = write_nifti(tmp_path / "b.nii", np.full((6, 6, 6), 50, np.float32), away)
+    _, b = nifti.read(first, second, 2, ("a", "b"), Reading({"a": RANGE, "b": Window(-100, 100)}))
+    assert b[:, :3].unique().tolist() == [0]
+    assert b[:, 3:].unique().tolist() == [0.75]
+
+
+def test_grey_levels_come_from_a_window_that_is_stated(tmp_path: Path, write_nifti: Write) -> None:
+    values = np.arange(-50, 75, dtype=np.int16).reshape(5, 5, 5)
+    path = write_nifti(tmp_path / "ct.nii", values)
+    with pytest.raises(ValueError, match=r"ct.nii: .*--window MODALITY=CENTER,WIDTH or MODALITY=auto"):
+        nifti.read(path, path, 0)
+    low, high = np.percentile(values, [0.5, 99.5])
+    expected = np.rot90(((values[..., 1] - low) / (high - low)).clip(0, 1))
+    auto = Reading({"a": "auto", "b": "auto"})
+    assert nifti.read(path, path, 1, reading=auto)[0].numpy() == pytest.approx(expected, abs=1e-6)
+    stated = write_nifti(tmp_path / "stated.nii", values, cal_min=-50, cal_max=74)
+    expected = np.rot90((values[..., 1] + 50) / 124)
+    assert nifti.read(stated, stated, 1)[1].numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_scale_in_the_header_counts(tmp_path: Path, write_nifti: Write) -> None:
+    image = nibabel.Nifti1Image(np.arange(8, dtype=np.int16).reshape(2, 2, 2), np.eye(4))
+    image.header.set_slope_inter(10, -20)
+    image.to_filename(tmp_path / "x.nii")
+    a, _ = read(tmp_path / "x.nii", tmp_path / "x.nii", 1)
+    # 10 n - 20 for n = 3, 7 (front) and 1, 5, of which -10 is black.
+    assert a.numpy() == pytest.approx(np.array([[0.1, 0.5], [0, 0.3]]))
+    del write_nifti
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path: Path, write_nifti: Write) -> None:
+    path = write_nifti(tmp_path / "x.nii", np.zeros((4, 4, 4), np.uint8))
+    assert nifti.read(path, path, 0)[0].max() == 0
+    write_nifti(path, np.full((4, 4, 4), 255, np.uint8))
+    assert nifti.read(path, path, 0)[0].min() == 1
+
+
+def test_volumes_in_folders_are_cases_of_slices(tmp_path: Path, write_nifti: Write) -> None:
+    for seed, (modality, shape) in enumerate((("CT", (8, 8, 12)), ("MRI", (9, 8, 7)))):
+        write_nifti(tmp_path / "CT-MRI" / modality / "16012.nii.gz", voxels(shape, seed))
+    reading = Reading({"CT": RANGE, "MRI": "auto"})
+    entries = folder.entries(tmp_path, reading)
+    assert [entry.name for entry in entries] == [f"16012#{k}" for k in range(12)]
+    assert {entry.case for entry in entries} == {"16012"}
+    assert len(folder.entries(tmp_path, Reading(reading.windows, "coronal"))) == 8
+    # What is sent to another process.
+    pair = pickle.loads(pickle.dumps(entries[3].read))()  # noqa: S301  of this process
+    assert (pair.name, pair.case, pair.modalities, pair.size) == ("16012#3", "16012", ("CT", "MRI"), (8, 8))
+    assert torch.equal(pair.b, entries[3].read().b)
+
+
+def test_slices_are_fused_scored_and_shown(tmp_path: Path, write_nifti: Write) -> None:
+    for seed, modality in enumerate(("CT", "MRI")):
+        write_nifti(tmp_path / "CT-MRI" / modality / "brain.nii.gz", voxels((8, 9, 5), seed))
+    entries = folder.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
+    run.run({"table2": Table("x", (Average(),), select(entries, 2), (SF,))}, tmp_path / "out", name="x")
+    assert {path.name for path in (tmp_path / "out").rglob("brain*")} == {"brain#1.png", "brain#2.png"}
+    (text,) = tables.write(tmp_path / "out")
+    assert "2 pairs, 1 case" in text
+    assert figures.write(tmp_path / "out")
+
+
+def test_a_typo_in_a_modality_is_told(tmp_path: Path, write_nifti: Write) -> None:
+    for modality in ("CT", "MRI"):
+        write_nifti(tmp_path / "CT-MRI" / modality / "x.nii", voxels((4, 4, 4)))
+    with pytest.raises(ValueError, match=r"--window ct: no such modality in .*; it holds CT, MRI"):
+        folder.entries(tmp_path, Reading({"ct": RANGE}))
+
+
+def test_a_slice_is_named_and_a_volume_pairs_with_a_volume(tmp_path: Path, write_nifti: Write) -> None:
+    path = write_nifti(tmp_path / "x.nii", voxels((4, 4, 6)))
+    (tmp_path / "x.png").touch()
+    with pytest.raises(ValueError, match=r"x.nii: a volume; name one of its axial slices: .*x.nii#0 to #5"):
+        folder.read_pair(path, path, "x")
+    with pytest.raises(ValueError, match=r"no slice 6; axial slices run from 0 to 5"):
+        folder.read_pair(Path(f"{path}#6"), path, "x", reading=Reading({"a": RANGE, "b": RANGE}))
+    with pytest.raises(ValueError, match=r"x.nii#3: .*slice 2 of the first"):
+        folder.read_pair(Path(f"{path}#2"), Path(f"{path}#3"), "x")
+    with pytest.raises(ValueError, match=r"x.png: no volume; NIfTI pairs with NIfTI"):
+        folder.read_pair(Path(f"{path}#2"), tmp_path / "x.png", "x")
+
+
+def header(path: Path, offset: int, kind: str, *values: float) -> Path:
+    content = bytearray(path.read_bytes())
+    data = np.array(values, kind).tobytes()
+    content[offset : offset + len(data)] = data
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("offset", "kind", "values", "complaint"),
+    [
+        (40, "<i2", (4, 4, 4, 4, 3), "4 dimensions, 4 x 4 x 4 x 3; a source is one volume"),
+        (40, "<i2", (2, 4, 4), "three dimensions"),
+        (40, "<i2", (3, 4, -4, 4), ""),
+        (40, "<i2", (3, 30000, 30000, 30000), "at most 268435456"),
+        (40, "<i2", (3, 500, 500, 500), "claims 500 x 500 x 500 voxels of .* in a file of"),
+        (70, "<i2", (32, 64), "real numbers"),
+        (70, "<i2", (128, 24), "real numbers"),
+        (70, "<i2", (77, 8), ""),
+        (280, "<f4", (0,) * 12, "places no volume"),
+        (280, "<f4", (np.nan,) * 12, "places no volume"),
+        (108, "<f4", (1e9,), ""),
+        (108, "<f4", (np.nan,), ""),
+        (112, "<f4", (1e38, 0), "NaN or infinite"),
+        (344, "<i4", (7,), "not a NIfTI file"),
+    ],
+)
+def test_absurd_headers_are_refused_by_name(
+    tmp_path: Path, write_nifti: Write, offset: int, kind: str, values: tuple[float, ...], complaint: str
+) -> None:
+    path = header(write_nifti(tmp_path / "x.nii", voxels((4, 4, 4)), np.diag([1, 1, 1, 1])), offset, kind, *values)
+    if offset == 280:
+        header(path, 254, "<i2", 1)
+    with pytest.raises(ValueError, match=rf"x\.nii: .*{complaint}"):
+        read(path, path, 0)
