@@ -26,7 +26,8 @@ types: .venv
 	MYPYPATH=build/types .venv/bin/mypy $(PACKAGES:%=-p fusebench.%)
 
 perf: .venv       ## timings, as ratios against a reference in the same run
-	.venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf tests/perf
+	mkdir -p build/perf && .venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf --benchmark-json build/perf/timings.json --benchmark-columns=min,mean,rounds tests/perf $(if $(ONLY),-k "$(ONLY)")
+	.venv/bin/python -m fusebench.reports.performance build/perf/timings.json build/perf
 
 parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folder of reference values
 	PYTHONPATH=tests .venv/bin/python tests/test_profiles.py

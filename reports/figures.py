@@ -40,7 +40,7 @@ def write(out: Path, *, grey: bool = False) -> list[Path]:
 
 def loss_curve(out: Path, description: dict[str, Any], losses: pd.DataFrame) -> Path:
     """Figure 5: the loss at every evaluation at conv2_1, the rounds marked."""
-    figure = _figure(6, 3.6)
+    figure = figure_of(6, 3.6)
     ax = figure.subplots()
     rows = losses[losses.fuser == LOSS_LAYER]
     dataset, pair = rows.dataset.iloc[0], rows.pair.iloc[0]
@@ -67,7 +67,7 @@ def features(out: Path, description: dict[str, Any]) -> Path:
     layers = list(dict.fromkeys(key.split("/")[0] for key in arrays))
     dataset, pair = description["tables"]["table1"]["pairs"][0]
     names = dict(zip(("a", "b"), description["pairs"][dataset][pair]["modalities"], strict=True))
-    figure = _figure(10, 2.15 * len(layers) + 0.5)
+    figure = figure_of(10, 2.15 * len(layers) + 0.5)
     axes = figure.subplots(len(layers), 5, squeeze=False)
     for row, layer in zip(axes, layers, strict=True):
         maps = {name: arrays[f"{layer}/{name}"] for name in ("a", "b", "blend", "fused")}
@@ -91,7 +91,7 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
     columns = math.ceil(math.sqrt(len(table["fusers"])))
     rows = math.ceil(len(table["fusers"]) / columns)
     height, width = info["size"]
-    figure = _figure(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
+    figure = figure_of(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
     _title(figure, f"{table['title']}, {_pair(description, dataset, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     folder = out / "fused" / dataset
@@ -143,7 +143,8 @@ def _enlarge(ax: "Axes", image: npt.NDArray[np.uint8], corner: tuple[int, int]) 
     ax.add_patch(Rectangle(frame, side, side, fill=False, edgecolor=ORANGE, linewidth=0.8))
 
 
-def _figure(width: float, height: float) -> "Figure":
+def figure_of(width: float, height: float) -> "Figure":
+    """Make an empty figure, sizes in inches, that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
