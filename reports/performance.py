@@ -128,7 +128,7 @@ def _growth(timings: pd.DataFrame, out: Path) -> list[Path]:
         figure.subplots(1, 2), {"seconds": "seconds", "megabytes": "memory, MB"}.items(), strict=True
     ):
         for method, rows in grown.sort_values("pixels").groupby("method", sort=False):
-            (line,) = ax.plot(rows.pixels, rows[column], marker=".", label=method, linewidth=1)
+            (line,) = ax.plot(rows.pixels, rows[column], ".", label=method)
             proportional = rows[column].iloc[-1] * rows.pixels / rows.pixels.iloc[-1]
             ax.plot(rows.pixels, proportional, ":", color=line.get_color())
         ax.set(xlabel="pixels: size x size x batch; dotted: proportional", ylabel=label, xscale="log", yscale="log")

@@ -44,7 +44,7 @@ def test_growth(
     benchmark.group = f"{label(fuser)} grows"
     fuser(a[:, :64, :64], b[:, :64, :64])
     peak_memory()
-    benchmark.pedantic(fuser, (a, b), rounds=1)
+    benchmark.pedantic(fuser, (a, b), rounds=3)
     benchmark.extra_info |= {
         "method": label(fuser),
         "what": "growth, a call",
