@@ -17,6 +17,7 @@ import typer
 if TYPE_CHECKING:
     from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
+    from fusebench.datasets.pair import Pair
     from fusebench.datasets.reading import Reading
     from torch import Tensor
 
@@ -39,6 +40,13 @@ class Listing(StrEnum):
     metrics = "metrics"
     datasets = "datasets"
     suites = "suites"
+
+
+class Colour(StrEnum):
+    """How `score` takes coloured images."""
+
+    luma = "luma"
+    per_channel = "per-channel"
 
 
 Device = Annotated[str, typer.Option(help="Where tensors live: cpu or cuda.")]
@@ -173,9 +181,7 @@ def fuse_(
         raise ValueError(f"{out}: is a source; name another file to write")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
-    reading = _reading(window, axis, interpolation, pseudo_colour)
-    if unknown := sorted(reading.windows.keys() - {"a", "b"}):
-        raise ValueError(f"--window {unknown[0]}: the sources are called a and b here")
+    reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
     pair = folder.read_pair(a, b, "fuse", reading=reading)
     fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
     image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
@@ -189,31 +195,62 @@ def score_(
     profile: Annotated[
         str, typer.Option(metavar="NAME", help="default, seed, or what a code base prints: vifb, mefb, mfif, tang, ...")
     ] = "default",
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score inside a mask: an image of the same size, not black inside; "
+            "or the word foreground, for what stands before the sources' dark background.",
+        ),
+    ] = None,
+    colour: Annotated[
+        Colour, typer.Option(help="Score the luma, or each of R, G and B against the sources' and their mean.")
+    ] = Colour.luma,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a fused image against its sources by every metric of a profile.
 
-    Colour is scored by its luma (BT.601); all three images are taken at 256 grey levels. A coloured fusion whose
-    colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench scores.
+    Colour is scored by its luma (BT.601), or with --colour per-channel by each channel; all three images are taken at
+    256 levels. Where an image is coloured, what of the sources' colour was kept is scored besides. A coloured fusion
+    whose colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench
+    scores.
     """
-    from fusebench.metrics import profiles
+    from fusebench.bench import run
+    from fusebench.metrics import base, chroma, profiles
     from tabulate import tabulate
 
-    scores = profiles.score(*_read_triple(a, b, fused), profile)
+    pair, grey, is_coloured = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
+    triple = run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey
+    inside = None if mask is None else _read_mask(mask, *triple[:2])
+    in_colour = (
+        _channels(a, pair.a, coloured="a" in pair.coloured),
+        _channels(b, pair.b, coloured="b" in pair.coloured),
+        _channels(fused, grey[0] / 255, coloured=is_coloured),
+    )
+    # A channel is an image: three of each.
+    x, y, f = (image[0] for image in in_colour) if colour is Colour.per_channel else triple
+    scores = profiles.score(x, y, f, profile, inside)
+    metrics = profiles.PROFILES[profile]
+    if any(chroma.coloured(image) for image in in_colour):
+        scores |= base.score(*in_colour, chroma.RECORDS, inside)
+        metrics += chroma.RECORDS
+    if inside is not None and (whole := [metric.label for metric in metrics if not metric.local]):
+        names = ", ".join(whole)
+        typer.echo(f"{len(whole)} of {len(metrics)} scores are of whole images, undefined in a mask: {names}", err=True)
     if as_json:
-        typer.echo(json.dumps({name: _finite(value.item()) for name, value in scores.items()}, indent=1))
+        typer.echo(json.dumps({label: _json(values) for label, values in scores.items()}, indent=1))
         return
-    rows = [
-        (
-            m.label,
-            f"{scores[m.label].item():.{m.digits}f}",
-            m.unit,
-            "higher" if m.higher_is_better else "lower",
-            m.source,
-        )
-        for m in profiles.PROFILES[profile]
-    ]
-    typer.echo(tabulate(rows, headers=("metric", "score", "unit", "better", "definition"), disable_numparse=True))
+    channels = ("R", "G", "B") if colour is Colour.per_channel else ()
+    rows = []
+    for m in metrics:
+        score, *each = (f"{value:.{m.digits}f}" for value in (scores[m.label].mean().item(), *scores[m.label].tolist()))
+        each = each if len(each) == len(channels) else [""] * len(channels)  # one score has no channels
+        rows.append((m.label, score, *each, m.unit, "higher" if m.higher_is_better else "lower", m.source))
+    headers = ("metric", "score", *channels, "unit", "better", "definition")
+    typer.echo(tabulate(rows, headers=headers, disable_numparse=True))
 
 
 @app.command(name="explain", epilog="Example: fusebench explain ct.png mri.png fused.png --metric PSNR --value 64.35")
@@ -223,13 +260,18 @@ def explain_(
     fused: Annotated[Path, typer.Argument(help="Their fusion.")],
     metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
     value: Annotated[float, typer.Option(metavar="NUMBER", help="The published number.")],
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
+    from fusebench.bench import run
     from fusebench.bench.explain import explain
     from tabulate import tabulate
 
-    candidates = explain(*_read_triple(a, b, fused), metric, value)
+    pair, grey, _ = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
+    candidates = explain(run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey, metric, value)
     if as_json:
         rows = [{**c._asdict(), "score": _finite(c.score), "difference": _finite(c.difference)} for c in candidates]
         typer.echo(json.dumps(rows, indent=1))
@@ -374,19 +416,54 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+def _json(scores: "Tensor") -> float | str | dict[str, float | str | None] | None:
+    """Give one score, or those of the three channels and their mean."""
+    if len(scores) == 1:
+        return _finite(scores.item())
+    values = (*scores.tolist(), scores.mean().item())
+    return {name: _finite(value) for name, value in zip(("R", "G", "B", "mean"), values, strict=True)}
+
+
 def _finite(score: float) -> float | str | None:
     """Give a score as JSON can say it: null where it is undefined, "inf" where it has no end."""
     return None if math.isnan(score) else str(score) if math.isinf(score) else score
 
 
-def _read_triple(a: Path, b: Path, fused: Path) -> "tuple[Tensor, Tensor, Tensor]":
-    """Read two sources and their fusion as they are scored: luma at 256 grey levels, (1, H, W)."""
+def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pair, Tensor, bool]":
+    """Read two sources, and their fusion as it is scored, (1, H, W) uint8, and whether it is coloured."""
+    from fusebench.bench.run import quantise
+    from fusebench.datasets import folder, image
+
+    pair = folder.read_pair(a, b, "score", reading=reading)
+    grey, chroma = image.read(fused)
+    if grey.shape != pair.a.shape:
+        sizes = ["{} x {}".format(*shape) for shape in (grey.shape, pair.a.shape)]
+        raise ValueError(f"{fused}: {sizes[0]} pixels, but its sources are {sizes[1]}")
+    return pair, quantise(grey)[None], chroma is not None
+
+
+def _channels(path: Path, grey: "Tensor", *, coloured: bool) -> "Tensor":
+    """Give an image's channels, (1, 3, H, W) uint8; of a grey one they are equal."""
     from fusebench.bench.run import quantise
     from fusebench.datasets import folder
 
-    pair = folder.read_pair(a, b, "score")
-    result = folder.read_pair(a, fused, "score").b
-    return quantise(pair.a)[None], quantise(pair.b)[None], quantise(result)[None]
+    return folder.channels(path)[None] if coloured else quantise(grey).expand(1, 3, -1, -1)
+
+
+def _read_mask(mask: str, a: "Tensor", b: "Tensor") -> "Tensor":
+    """Read a mask for the sources, or find their foreground, (1, H, W) bool."""
+    from fusebench.datasets import image
+    from fusebench.metrics.foreground import foreground
+
+    if mask == "foreground":
+        return foreground(a, b)
+    inside = image.read(Path(mask))[0][None] > 0
+    if inside.shape != a.shape:
+        sizes = ("{} x {}".format(*shape[1:]) for shape in (inside.shape, a.shape))
+        raise ValueError("{}: a mask of {} pixels for images of {}".format(mask, *sizes))
+    if not inside.any():
+        raise ValueError(f"{mask}: all black; a mask is not black inside")
+    return inside
 
 
 def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:
@@ -411,6 +488,15 @@ def _reading(window: list[str] | None, axis: str, interpolation: str, pseudo_col
     from fusebench.datasets.reading import Reading, parse_windows
 
     return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour)
+
+
+def _reading_of_two(
+    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None = None
+) -> "Reading":
+    reading = _reading(window, axis, interpolation, pseudo_colour)
+    if unknown := sorted(reading.windows.keys() - {"a", "b"}):
+        raise ValueError(f"--window {unknown[0]}: the sources are called a and b here")
+    return reading
 
 
 def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
@@ -442,6 +528,7 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
     from fusebench.datasets.catalogue import DATASETS
     from fusebench.fusers.base import spell
     from fusebench.fusers.catalogue import FUSERS
+    from fusebench.metrics import chroma
     from fusebench.metrics.catalogue import METRICS
 
     match what:
@@ -452,7 +539,8 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
             ]
         case Listing.metrics:
             direction = {True: "higher is better", False: "lower is better"}
-            return [(m.label, m.convention, m.unit, direction[m.higher_is_better], m.source) for m in METRICS]
+            metrics = (*METRICS, *chroma.RECORDS)
+            return [(m.label, m.convention, m.unit, direction[m.higher_is_better], m.source) for m in metrics]
         case Listing.datasets:
             modules = [(name, sys.modules[make.__module__]) for name, make in DATASETS.items()]
             return [

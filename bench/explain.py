@@ -13,7 +13,7 @@ CONFUSED = (
     {"VIF", "VIFF", "VIFP"},
     {"QABF", "QG"},
     {"QTE", "QNTE", "TE"},
-    {"FMI", "FMIPIXEL", "FMIGRADIENT", "FMIDCT"},
+    {"FMI", "FMIPIXEL", "FMIGRADIENT", "FMIEDGE", "FMIDCT"},
 )
 
 

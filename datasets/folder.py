@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import torch
 from fusebench.datasets import colour, dicom, image, nifti
 from fusebench.datasets.pair import Entry, Pair, check_name
 from fusebench.datasets.reading import AS_STATED, Reading
@@ -165,6 +166,20 @@ def files(entry: Entry) -> tuple[Path, Path]:
 def stem(path: Path) -> str:
     """Name of a file without its extension, which may be .nii.gz."""
     return path.name[: -len(_extension(path))] if _extension(path) else path.name
+
+
+def channels(path: Path) -> Tensor:
+    """Read a coloured image file as R, G and B: (3, H, W), uint8. Raises ValueError, naming the file.
+
+    As the file holds them; of a coloured DICOM file by way of luma and chroma, within one level.
+    """
+    path, index = _split(path)
+    if _extension(path) not in dicom.EXTENSIONS:
+        return image.channels(path)
+    luma, chroma = dicom.read(path, index or 1)
+    if chroma is None:
+        raise ValueError(f"{path}: is no coloured image")
+    return (255 * colour.join(luma, chroma)).round().to(torch.uint8)
 
 
 def depth(path: Path) -> str:

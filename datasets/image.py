@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 from fusebench.datasets import colour
 from fusebench.datasets.reading import Window, check_file
 from PIL import Image, UnidentifiedImageError
@@ -47,6 +48,14 @@ def read(path: Path, window: Window | None = None, table: str | None = None) -> 
         return (window or Window(0, 255 if pixels.dtype == np.uint8 else 65535))(pixels), None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def channels(path: Path) -> Tensor:
+    """Read a coloured image file as R, G and B: (3, H, W), uint8. Raises ValueError, naming the file."""
+    pixels = _decode(path, lambda image: _pixels(image, stated=False))
+    if pixels.ndim != 3:
+        raise ValueError(f"{path}: is no coloured image")
+    return torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
 
 
 def depth(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a metric is: all the facts about one, in one record; and the grey levels every metric starts from."""
+"""What a metric is, in one record; the work metrics share, the mask they score in, the grey levels they start from."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,10 @@ from torch import Tensor
 
 Made = TypeVar("Made")
 _made: ContextVar[dict[Any, Any] | None] = ContextVar("made", default=None)
+_mask: ContextVar[Tensor | None] = ContextVar("mask", default=None)
+
+# Shared results are kept up to this many bytes, and fused images scored in portions of about this many pixels.
+KEPT, PORTION = 1 << 29, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Metric:
         (1, H, W) and stand for every fused image.
     variant
         Whether this is another than the bench's own definition of the name; its label then says whose it is.
+    local
+        Whether it is made of what is found at places of the image; else its score inside a mask is NaN.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Metric:
     source: str
     score: Callable[[Tensor, Tensor, Tensor], Tensor]
     variant: bool = False
+    local: bool = True
 
     @property
     def label(self) -> str:
@@ -59,7 +66,8 @@ class Metric:
 def sharing() -> Iterator[None]:
     """Let metrics share work: inside, what a `shared` function makes of the same tensors is made once.
 
-    What was made is kept while the tensors it was made of are there, at most until the end of the block.
+    What was made is kept while the tensors it was made of are there, at most until the end of the block. Where the
+    memory is too small for all of it, what was not needed for longest goes, and is made again.
     """
     made: dict[Any, Any] = {}
     token = _made.set(made)
@@ -87,18 +95,91 @@ def shared(function: Callable[..., Made]) -> Callable[..., Made]:
         if key not in made:
             result = function(*arguments)
             watched = [ref(x, lambda _: made.pop(key, None)) for x in arguments if isinstance(x, Tensor)]
-            made[key] = result, watched
+            made[key] = result, watched, _bytes(result)
+            while sum(entry[2] for entry in made.values()) > KEPT and len(made) > 1:
+                del made[next(iter(made))]
             return result
+        made[key] = made.pop(key)  # the order is that of use
         kept: Made = made[key][0]
         return kept
 
     return once
 
 
-def score(a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric]) -> dict[str, Tensor]:
-    """Score fused images by several metrics, which share their work: label of the metric to (N,)."""
+def _bytes(result: Any) -> int:
+    if isinstance(result, Tensor):
+        return result.numel() * result.element_size()
+    return sum(_bytes(part) for part in result) if isinstance(result, tuple | list) else 0
+
+
+def score(
+    a: Tensor, b: Tensor, fused: Tensor, metrics: Iterable[Metric], mask: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Score fused images by several metrics, which share their work: label of the metric to (N,).
+
+    Inside a mask, (1, H, W) or (N, H, W) bool, where one is given; see `inside`.
+    """
+    metrics = tuple(metrics)
+    scores: dict[str, list[Tensor]] = {metric.label: [] for metric in metrics}
+    size = max(1, PORTION // fused.shape[1:].numel())
     with sharing():
-        return {metric.label: metric.score(a, b, fused) for metric in metrics}
+        for n in range(0, max(1, fused.shape[0]), size):
+            x, y, f = (image if image.shape[0] == 1 else image[n : n + size] for image in (a, b, fused))
+            token = _mask.set(mask if mask is None or mask.shape[0] == 1 else mask[n : n + size])
+            try:
+                for metric in metrics:
+                    scores[metric.label].append(_score(metric, x, y, f))
+            finally:
+                _mask.reset(token)
+    return {label: torch.cat(parts) for label, parts in scores.items()}
+
+
+def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    if metric.local or _mask.get() is None:
+        return metric.score(a, b, fused) + 0.0  # no score is -0
+    return torch.full(fused.shape[:1], torch.nan, dtype=torch.float64, device=fused.device)
+
+
+def inside(values: Tensor, outside: float = 0, step: int = 1) -> Tensor:
+    """Give the values of a map inside the mask that images are scored in, and `outside` elsewhere; without one, all.
+
+    A map, (..., h, w), has its middle in the middle of the image, and its values lie `step` pixels apart. The value of
+    a window so belongs to the pixel in its middle (of an even window, the later of the two). Where that pixel is in
+    the mask the value counts, whatever else the window sees.
+    """
+    mask = _mask.get()
+    if mask is None:
+        return values
+    rows, columns = (
+        # floor((size - 1) / 2 + step (i - (length - 1) / 2) + 1 / 2), of integers
+        ((2 * torch.arange(length, device=values.device) - length + 1) * step + size).div(2, rounding_mode="floor")
+        for length, size in zip(values.shape[-2:], mask.shape[-2:], strict=True)
+    )
+    rows, columns = rows.clamp(0, mask.shape[-2] - 1), columns.clamp(0, mask.shape[-1] - 1)
+    return torch.where(mask[:, rows.unsqueeze(1), columns], values, outside)
+
+
+def total(values: Tensor, step: int = 1) -> Tensor:
+    """Sum a map over the mask, or the whole of it: (..., h, w) to (...). See `inside`.
+
+    Examples
+    --------
+    >>> total(torch.ones(3, 4, 5)).tolist()
+    [20.0, 20.0, 20.0]
+    """
+    return inside(values, 0, step).sum(dim=(-2, -1))
+
+
+def count(values: Tensor, step: int = 1) -> Tensor:
+    """Count a map's values in the mask, or all: (N, h, w) to (N,) or (1,), float64. See `inside`."""
+    return total(torch.ones_like(values[:1], dtype=torch.float64), step)
+
+
+def mean(values: Tensor, step: int = 1) -> Tensor:
+    """Average a map over the mask, or the whole of it: (N, h, w) to (N,); NaN where there is nothing. See `inside`."""
+    if _mask.get() is None:
+        return values.mean(dim=(-2, -1))
+    return total(values, step) / count(values, step)
 
 
 @shared

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels
+from fusebench.metrics.base import Metric, grey_levels, mean
 from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
@@ -40,7 +40,8 @@ def standard_deviation(fused: Tensor) -> Tensor:
     >>> standard_deviation(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).tolist()
     [5.0]
     """
-    return grey_levels(fused).std(dim=(-2, -1), correction=0)
+    f = grey_levels(fused)
+    return mean((f - mean(f).view(-1, 1, 1)).square()).sqrt()
 
 
 def mean_column_deviation(fused: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ def average_gradient(fused: Tensor, differences: Literal["central", "forward"] =
         f_y, f_x = torch.gradient(f, dim=(-2, -1))
     else:
         f_y, f_x = F.pad(f.diff(dim=-2), (0, 0, 0, 1)), F.pad(f.diff(dim=-1), (0, 1))
-    return ((f_x.square() + f_y.square()) / 2).sqrt().mean(dim=(-2, -1))
+    return mean(((f_x.square() + f_y.square()) / 2).sqrt())
 
 
 def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replicate") -> Tensor:
@@ -137,7 +138,7 @@ def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replic
     [12.0]
     """
     mode = "replicate" if border == "replicate" else "constant"
-    return gradient_magnitude(grey_levels(fused), 2, mode).mean(dim=(-2, -1))
+    return mean(gradient_magnitude(grey_levels(fused), 2, mode))
 
 
 def _average_gradient_over_fewer(fused: Tensor) -> Tensor:
@@ -164,6 +165,7 @@ SD_MFIF = Metric(
     source="MFIF-Metrics: mean of the columns' sample deviations, blind to what differs between columns",
     score=lambda a, b, fused: mean_column_deviation(fused),  # noqa: ARG005
     variant=True,
+    local=False,
 )
 
 AG = Metric(
@@ -185,6 +187,7 @@ AG_VIFB = Metric(
     source="VIFB: a sum over H W pixels divided by (H - 1)(W - 1); so do MEFB, Tang, dungdz and kien",
     score=lambda a, b, fused: _average_gradient_over_fewer(fused),  # noqa: ARG005
     variant=True,
+    local=False,
 )
 
 AG_MFIF = Metric(

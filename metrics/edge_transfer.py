@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, grey_levels, mean, same_size, shared, total
 from torch import Tensor
 
 RIGHT_ANGLE = torch.pi / 2
@@ -175,7 +175,7 @@ def edge_transfer(
         return _shares(a, b, fused, model).kept
     x = _judge(a, b, fused, model)
     kept = (x.kept_a * x.weight_a + x.kept_b * x.weight_b) / (x.weight_a + x.weight_b)
-    return kept.mean(dim=(-2, -1))
+    return mean(kept)
 
 
 def edge_loss(a: Tensor, b: Tensor, fused: Tensor, model: EdgeModel = PETROVIC) -> Tensor:
@@ -256,23 +256,19 @@ def edge_artefacts(
         return _shares(a, b, fused, model).invented
     x = _judge(a, b, fused, model)
     weight = x.weight_a + x.weight_b
-    return _sum((2 - x.kept_a - x.kept_b) * weight * x.invented) / _sum(weight)
+    return total((2 - x.kept_a - x.kept_b) * weight * x.invented) / total(weight)
 
 
 @shared
 def _shares(a: Tensor, b: Tensor, fused: Tensor, model: EdgeModel) -> Shares:
     x = _judge(a, b, fused, model)
     missed = (1 - x.kept_a) * x.weight_a + (1 - x.kept_b) * x.weight_b
-    total = _sum(x.weight_a + x.weight_b)
+    whole = total(x.weight_a + x.weight_b)
     return Shares(
-        kept=_sum(x.kept_a * x.weight_a + x.kept_b * x.weight_b) / total,
-        lost=_sum(missed * ~x.invented) / total,
-        invented=_sum(missed * x.invented) / total,
+        kept=total(x.kept_a * x.weight_a + x.kept_b * x.weight_b) / whole,
+        lost=total(missed * ~x.invented) / whole,
+        invented=total(missed * x.invented) / whole,
     )
-
-
-def _sum(maps: Tensor) -> Tensor:
-    return maps.sum(dim=(-2, -1))
 
 
 def _judge(a: Tensor, b: Tensor, fused: Tensor, model: EdgeModel) -> Judged:

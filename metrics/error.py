@@ -7,7 +7,7 @@ sources gets the best error, whatever it looks like.
 import math
 
 import torch
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, count, grey_levels, inside, mean, same_size, shared, total
 from torch import Tensor
 
 # Grey levels within this are one: a constant in [0, 1] is constant to rounding after its scaling to 255.
@@ -121,7 +121,7 @@ def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> norm_over_pixels(a, b, f).tolist()
     [2.5]
     """
-    return root_mean_squared_error(a, b, fused) / math.sqrt(fused.shape[1] * fused.shape[2])
+    return root_mean_squared_error(a, b, fused) / count(fused).sqrt()
 
 
 def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
@@ -150,8 +150,8 @@ def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> correlation_coefficient(a, 9 - a, a).tolist(), correlation_coefficient(a, 0 * a, a).tolist()
     ([0.0], [nan])
     """
-    mean: Tensor = (correlation(fused, a) + correlation(fused, b)) / 2
-    return mean
+    both: Tensor = (correlation(fused, a) + correlation(fused, b)) / 2
+    return both
 
 
 def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor) -> T
     """
     same_size(a, b, fused)
     x, y, f = grey_levels(a), grey_levels(b), grey_levels(fused)
-    return _pearson(f - y, x) + _pearson(f - x, y)
+    return pearson(f - y, x) + pearson(f - x, y)
 
 
 @shared
@@ -204,25 +204,26 @@ def correlation(x: Tensor, y: Tensor) -> Tensor:
     ([-1.0], [nan])
     """
     same_size(x, y)
-    return _pearson(grey_levels(x), grey_levels(y))
+    return pearson(grey_levels(x), grey_levels(y))
 
 
-def _pearson(x: Tensor, y: Tensor) -> Tensor:
+def pearson(x: Tensor, y: Tensor) -> Tensor:
+    """Pearson's correlation of maps, (N, H, W) float64 to (N,); NaN where one is constant."""
     (x_deviation, x_norm), (y_deviation, y_norm) = _deviation(x), _deviation(y)
-    return (x_deviation * y_deviation).sum(dim=(-2, -1)) / (x_norm * y_norm)
+    return total(x_deviation * y_deviation) / (x_norm * y_norm)
 
 
 def _deviation(x: Tensor) -> tuple[Tensor, Tensor]:
     """Give x - mean x, and its norm; NaN for that of a constant."""
-    deviation = x - x.mean(dim=(-2, -1), keepdim=True)
-    constant = x.amax(dim=(-2, -1)) - x.amin(dim=(-2, -1)) <= CONSTANT
-    return deviation, torch.where(constant, torch.nan, deviation.square().sum(dim=(-2, -1)).sqrt())
+    deviation = x - mean(x).view(-1, 1, 1)
+    constant = inside(x, -math.inf).amax(dim=(-2, -1)) - inside(x, math.inf).amin(dim=(-2, -1)) <= CONSTANT
+    return deviation, torch.where(constant, torch.nan, total(deviation.square()).sqrt())
 
 
 @shared
 def _squared_error(source: Tensor, fused: Tensor) -> Tensor:
     same_size(source, fused)
-    return (grey_levels(source) - grey_levels(fused)).square().mean(dim=(-2, -1))
+    return mean((grey_levels(source) - grey_levels(fused)).square())
 
 
 def _decibels(squared_error: Tensor, peak: float | Tensor) -> Tensor:
@@ -323,7 +324,9 @@ PSNR_CDDFUSE = Metric(
     higher_is_better=True,
     digits=4,
     source="CDDFuse: the fused image's maximum as peak, so that a darker image has a lower score; -inf for a black one",
-    score=lambda a, b, fused: peak_signal_to_noise_ratio(a, b, fused, peak=grey_levels(fused).amax(dim=(-2, -1))),
+    score=lambda a, b, fused: peak_signal_to_noise_ratio(
+        a, b, fused, peak=inside(grey_levels(fused)).amax(dim=(-2, -1))
+    ),
     variant=True,
 )
 

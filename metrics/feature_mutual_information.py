@@ -1,21 +1,27 @@
 """Feature mutual information: what small windows of the fused image's features tell of the sources'.
 
-The features are the grey levels themselves, their horizontal gradient or their cosine transform's coefficients. The
-authors' code offers two more, which are left out: edges, after the thinning of MATLAB's `edge`, and a wavelet whose
-filter is MATLAB's own.
+The features are the grey levels themselves, their horizontal gradient, their edges or their cosine transform's
+coefficients. The authors' code offers one more, which is left out: the wavelet coefficients of a discrete Meyer filter.
+Before a black background these are the filter's ringing, far below a grey level, and every window counts by its shape
+and not by its size. For one and the same triple the score is 0.52 of the coefficients as computed, 0.54 of coefficients
+rounded to 1e-9 grey levels and 0.57 of those rounded to 1e-6, and a published code prints 0.49.
 """
 
 import math
 from collections.abc import Callable
+from functools import reduce
 
 import torch
-from fusebench.metrics.base import Metric, grey_levels, same_size
+import torch.nn.functional as F
+from fusebench.metrics.base import Metric, grey_levels, mean, same_size
+from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
-# A window has 81 joint probabilities, so windows are worked on in portions; on a CPU their joint distributions in
-# smaller ones, which stay in the cache and are not spread over threads (that costs more than it gains).
 LEAST = 2.0**-1022
-PORTION, PORTION_CPU = 1 << 14, 1 << 8
+# Windows are worked on in portions; on a CPU in smaller ones, which stay in the cache.
+PORTION, PORTION_CPU = 1 << 18, 1 << 12
+# The eight neighbours of a pixel, clockwise from the one above it.
+RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 # A transform's coefficients within this many grey levels of 0 are rounding: a constant image has constant features.
 ROUNDING = 1e-9
 
@@ -37,7 +43,7 @@ def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Cal
     a, b, fused
         Shape (N, H, W), H, W >= 3; uint8, or floating in [0, 1].
     feature
-        From images to their features, (N, h, w) float64: `pixels`, `gradient` or `cosine_transform`.
+        From images to their features, (N, h, w) float64: `pixels`, `gradient`, `edges` or `cosine_transform`.
 
     Returns
     -------
@@ -92,6 +98,49 @@ def gradient(image: Tensor) -> Tensor:
     return across
 
 
+def edges(image: Tensor) -> Tensor:
+    """Give 1 on the thinned edges and 0 elsewhere.
+
+    An edge is where the square of Sobel's magnitude (border replicated) exceeds four times its mean over the image, the
+    threshold that MATLAB's `edge` chooses. Edges are thinned by the algorithm of T. Y. Zhang, C. Y. Suen, A fast
+    parallel algorithm for thinning digital patterns, Communications of the ACM 27 (1984), but for the image's outermost
+    pixels, which stay.
+
+    Notes
+    -----
+    The authors' code calls MATLAB's `edge`, which thins by leaving the maxima across the edge; no value of it is public
+    that could be checked. There are values of Image-Fusion-Metric (dungdz), which is followed here. The choice changes
+    little: for one pair and its average the score is 0.8412 here, 0.8435 of the maxima across the edge.
+
+    Examples
+    --------
+    A step is an edge of two columns, of which the thinning keeps one.
+
+    >>> step = torch.tensor([[0, 0, 0, 0, 0, 9, 9, 9, 9, 9]], dtype=torch.uint8).expand(1, 7, 10)
+    >>> edges(step)[0, 3].int().tolist()
+    [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    """
+    strength = gradient_magnitude(grey_levels(image), 2, "replicate").square_()
+    return _thinned(strength > 4 * strength.mean(dim=(-2, -1), keepdim=True)).double()
+
+
+def _thinned(edge: Tensor) -> Tensor:
+    """Take edge pixels from either side in turn until none can be taken without breaking a line."""
+    height, width = edge.shape[1:]
+    while True:
+        before = edge
+        for side in (0, 4):
+            ring = [edge[:, 1 + i : height - 1 + i, 1 + j : width - 1 + j] for i, j in RING]
+            neighbours = torch.stack(ring).sum(dim=0)
+            rises = torch.stack([~x & y for x, y in zip(ring, ring[1:] + ring[:1], strict=True)]).sum(dim=0)
+            north, east, south, west = (ring[(side + i) % 8] for i in (0, 2, 4, 6))
+            free = ~(east & south & (north | west))
+            taken = (rises == 1) & (neighbours >= 2) & (neighbours <= 6) & free
+            edge = edge & ~F.pad(taken, (1, 1, 1, 1))
+        if torch.equal(edge, before):
+            return edge
+
+
 def cosine_transform(image: Tensor) -> Tensor:
     """Give the orthonormal discrete cosine transform (type 2) of the whole image.
 
@@ -119,65 +168,90 @@ def _without_rounding(coefficients: Tensor) -> Tensor:
 
 def _information(x: Tensor, y: Tensor) -> Tensor:
     """Mean over the windows of two features of their normalised information, (N,)."""
-    n = max(x.shape[0], y.shape[0])
-    x, y = (_windows(feature.expand(n, -1, -1)) for feature in (x, y))
-    flat_x, flat_y = (x == x[0]).all(dim=0), (y == y[0]).all(dim=0)
-    alike = (x == y).all(dim=0) | (flat_x & flat_y)
+    flat_x, flat_y = _flat(x), _flat(y)
+    alike = _everywhere(x == y) | (flat_x & flat_y)
     score = alike.to(torch.float64)
-    open_ = (~alike & ~flat_x & ~flat_y).flatten().nonzero().squeeze(1)
-    x, y = x.flatten(1), y.flatten(1)
-    for portion in torch.split(open_, PORTION):
-        score.view(-1)[portion] = _window_information(x[:, portion], y[:, portion])
-    return score.mean(dim=1)
+    # Of the windows that are left, the nine places down their columns.
+    height, width = x.shape[1:]
+    open_ = (~alike & ~flat_x & ~flat_y).nonzero()
+    steps = torch.tensor([i * width + j for j in range(3) for i in range(3)], device=x.device).unsqueeze(1)
+    for portion in torch.split(open_, PORTION if x.is_cuda else PORTION_CPU):
+        image, row, column = portion.unbind(1)
+        place = row * width + column + steps
+        windows = (feature.take(place + image * height * width * (feature.shape[0] > 1)) for feature in (x, y))
+        score[image, row, column] = _window_information(*windows)
+    return mean(score)
 
 
-def _windows(feature: Tensor) -> Tensor:
-    """Lay the nine places of each 3 x 3 window, down its columns, along a first axis: (N, h, w) to (9, N, places)."""
-    height, width = feature.shape[1] - 2, feature.shape[2] - 2
-    return torch.stack([feature[:, i : i + height, j : j + width].flatten(1) for j in range(3) for i in range(3)])
+def _flat(feature: Tensor) -> Tensor:
+    """Say which windows are constant, (N, h, w) to (N, h - 2, w - 2)."""
+    right, below = feature[:, :, 1:] == feature[:, :, :-1], feature[:, 1:] == feature[:, :-1]
+    rows = right[:, :, 1:] & right[:, :, :-1]
+    return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:] & (below[:, 1:] & below[:, :-1])[:, :, 1:-1]
+
+
+def _everywhere(condition: Tensor) -> Tensor:
+    """Say in which windows a condition holds at all places, (N, h, w) to (N, h - 2, w - 2)."""
+    rows = condition[:, :, :-2] & condition[:, :, 1:-1] & condition[:, :, 2:]
+    return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
 
 
 def _window_information(x: Tensor, y: Tensor) -> Tensor:
     """Normalised information of pairs of windows, none constant: (9, n) and (9, n) to (n,)."""
     p, q = _distribution(x), _distribution(y)
-    p_deviation, q_deviation = p - 1 / 9, q - 1 / 9
-    r = (p_deviation * q_deviation).sum(0) / (p_deviation.square().sum(0) * q_deviation.square().sum(0)).sqrt()
+    # Pearson's r of nine numbers that sum up to 1. None of the differences is small, but for that of p q: where r is.
+    r = ((p * q).sum(0) - 1 / 9) / ((p.square().sum(0) - 1 / 9) * (q.square().sum(0) - 1 / 9)).sqrt()
     q = torch.where(r < 0, q.flip(0), q)
-    wanted = r.abs() * _place_deviation(p) * _place_deviation(q)
-    size = PORTION if p.is_cuda else PORTION_CPU
-    parts = zip(*(torch.split(value, size, dim=-1) for value in (p, q, wanted)), strict=True)
-    joint = torch.cat([_joint_entropy(*part) for part in parts])
-    marginals = _entropy(p) + _entropy(q)
-    return torch.where(marginals > 0, 2 * (marginals - joint) / marginals, 0.0)
+    log_p, log_q = _log(p), _log(q)
+    h_p, h_q = -(p * log_p).sum(0), -(q * log_q).sum(0)
 
+    # Where places rise together, the intervals of P and of Q that overlap are a staircase of at most 17 pairs (i, j):
+    # one begins with each interval of P, and one with each further interval of Q.
+    cumulated_p, cumulated_q = p.cumsum(0), q.cumsum(0)
+    q_is_first = (cumulated_q[:8] <= cumulated_p[:8].unsqueeze(1)).view(torch.uint8)
+    of_each_p = F.pad(reduce(torch.add, q_is_first.unbind(1)).long(), (0, 0, 1, 0))
+    of_each_q = 8 - reduce(torch.add, q_is_first.unbind(0)).long()
+    places = torch.arange(9, device=p.device).unsqueeze(1).expand_as(of_each_p)
 
-def _joint_entropy(p: Tensor, q: Tensor, wanted: Tensor) -> Tensor:
-    """Entropy of the joint distribution whose places have the wanted covariance: (9, n), (9, n), (n,) to (n,)."""
-    cumulated_p, cumulated_q = p.cumsum(0).unsqueeze(1), q.cumsum(0).unsqueeze(0)
-    p, q = p.unsqueeze(1), q.unsqueeze(0)
-    least = torch.minimum(cumulated_p, cumulated_q)
-    largest = least.sum((0, 1)) - cumulated_p.sum((0, 1)) * cumulated_q.sum((0, 1))
-    t = torch.where(largest > 0, wanted / largest, 0.0)
-    # What the i-th interval of P and the j-th of Q have in common: places that rise together as far as they can.
-    together = least.sub_(torch.maximum(cumulated_p - p, cumulated_q - q)).clamp_(min=0)
-    return _entropy((p * q).mul_(1 - t).addcmul_(t, together).flatten(0, 1))
+    def of_p(value: Tensor) -> Tensor:
+        return torch.cat([value, value.gather(0, of_each_q)])
+
+    def of_q(value: Tensor) -> Tensor:
+        return torch.cat([value.gather(0, of_each_p), value[1:]])
+
+    ends = torch.minimum(of_p(cumulated_p), of_q(cumulated_q))
+    together = ends.sub_(torch.cat([torch.zeros_like(p[:1]), cumulated_p[:8], cumulated_q[:8]])).clamp_(min=0)
+    squares = torch.cat([places, of_each_q]) * torch.cat([of_each_p, places[1:]])
+    (mean_p, deviation_p), (mean_q, deviation_q) = _moments(p), _moments(q)
+    largest = (squares * together).sum(0) - mean_p * mean_q
+    t = torch.where(largest > 0, r.abs() * deviation_p * deviation_q / largest, 0.0)
+
+    # The entropy of the product (1 - t) p q is that of its factors; only the staircase is different from it.
+    apart, log_apart = 1 - t, _log((1 - t).abs())
+    product = of_p(p).mul_(of_q(q)).mul_(apart)
+    log_product = of_p(log_p).add_(of_q(log_q)).add_(log_apart)
+    joint = torch.addcmul(product, t, together)
+    # |joint|: see `feature_mutual_information` on t above 1.
+    more = _log(joint.abs()).mul_(joint).sub_(log_product.mul_(product)).sum(0)
+    h_joint = apart * (h_p + h_q - log_apart) - more
+    return torch.where(h_p + h_q > 0, 2 * (h_p + h_q - h_joint) / (h_p + h_q), 0.0)
 
 
 def _distribution(window: Tensor) -> Tensor:
     above = window - window.amin(dim=0)
-    return above / above.sum(dim=0)
+    return above.div_(above.sum(dim=0))
 
 
-def _place_deviation(p: Tensor) -> Tensor:
-    """Give the standard deviation of the place 1 to 9 under p."""
-    place = torch.arange(1, 10, dtype=p.dtype, device=p.device).unsqueeze(1)
-    return ((place.square() * p).sum(0) - (place * p).sum(0).square()).clamp(min=0).sqrt()
+def _moments(p: Tensor) -> tuple[Tensor, Tensor]:
+    """Give mean and standard deviation of the place, 0 to 8, under p."""
+    place = torch.arange(9, dtype=p.dtype, device=p.device)
+    mean, square = torch.stack([place, place.square()]) @ p
+    return mean, (square - mean.square()).clamp_(min=0).sqrt_()
 
 
-def _entropy(p: Tensor) -> Tensor:
-    # |p|: see `feature_mutual_information` on t above 1.
-    # A logarithm of the least number, times 0, in the place of xlogy: four times as fast, and this is most of the time.
-    return p.abs().clamp_(min=LEAST).log_().mul_(p).sum(0) / -math.log(2)
+def _log(p: Tensor) -> Tensor:
+    """Logarithm; of 0 a finite one, which is multiplied by 0: four times as fast as xlogy."""
+    return p.clamp(min=LEAST).log_()
 
 
 FMI_PIXEL = Metric(
@@ -200,6 +274,16 @@ FMI_GRADIENT = Metric(
     score=lambda a, b, fused: feature_mutual_information(a, b, fused, gradient),
 )
 
+FMI_EDGE = Metric(
+    name="FMI_edge",
+    convention="haghighat",
+    unit="",
+    higher_is_better=True,
+    digits=4,
+    source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of thinned Sobel edges",
+    score=lambda a, b, fused: feature_mutual_information(a, b, fused, edges),
+)
+
 FMI_DCT = Metric(
     name="FMI_dct",
     convention="haghighat",
@@ -208,10 +292,12 @@ FMI_DCT = Metric(
     digits=4,
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of cosine coefficients",
     score=lambda a, b, fused: feature_mutual_information(a, b, fused, cosine_transform),
+    local=False,
 )
 
 RECORDS = (
     FMI_PIXEL,
     FMI_GRADIENT,
+    FMI_EDGE,
     FMI_DCT,
 )

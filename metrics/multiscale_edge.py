@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared, total
 from torch import Tensor
 
 # Exponents of the finer and the coarser scale.
@@ -61,9 +61,10 @@ def multiscale_edge(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     """
     same_size(a, b, fused)
     score = torch.ones((), dtype=torch.float64, device=fused.device)
-    for of_a, of_b, of_fused, exponent in zip(_details(a), _details(b), _details(fused), SCALES, strict=True):
+    details = (_details(image) for image in (a, b, fused))
+    for step, (of_a, of_b, of_fused, exponent) in zip((2, 4), zip(*details, SCALES, strict=True), strict=True):
         kept = _near(of_a, of_fused) * of_a.energy + _near(of_b, of_fused) * of_b.energy
-        score = score * (kept.sum(dim=(-2, -1)) / (of_a.energy + of_b.energy).sum(dim=(-2, -1))) ** exponent
+        score = score * (total(kept, step) / total(of_a.energy + of_b.energy, step)) ** exponent
     return score
 
 

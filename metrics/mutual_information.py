@@ -8,7 +8,7 @@ divergence needs probabilities above 0, and the variants follow other code bases
 import math
 
 import torch
-from fusebench.metrics.base import Metric, grey_codes, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, count, grey_codes, grey_levels, inside, mean, same_size, shared
 from torch import Tensor
 
 LEVELS = 256
@@ -247,7 +247,7 @@ def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     s_a, s_b, s_f = (grey_levels(image).float().sigmoid() for image in (a, b, fused))
     target, predicted = ((s_a + s_b) / 2).clamp(1e-7, 1 - 1e-7), s_f.clamp(1e-7, 1 - 1e-7)
     losses = target * predicted.log() + (1 - target) * (1 - predicted).log()
-    return -losses.double().mean(dim=(-2, -1))
+    return -mean(losses.double())
 
 
 def _share(fused: Tensor, source: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ def _saturated(fused: Tensor, source: Tensor) -> Tensor:
 
 
 def _with_prior(image: Tensor, prior: float) -> Tensor:
-    pixels = image.shape[1] * image.shape[2]
+    pixels = count(image).unsqueeze(1)
     return (probabilities(image) * pixels + prior) / (pixels + LEVELS * prior)
 
 
@@ -308,9 +308,11 @@ def _entropies(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _frequencies(codes: Tensor, levels: int) -> Tensor:
     """Count each code in each image, (N, H, W) to (N, levels): one count over all images, each in its own range."""
+    codes = inside(codes, levels)  # one more code, which is not counted, for what lies outside
     n = codes.shape[0]
-    own = codes.flatten(1) + levels * torch.arange(n, device=codes.device).unsqueeze(1)
-    return torch.bincount(own.flatten(), minlength=n * levels).view(n, levels).double() / codes[0].numel()
+    own = codes.flatten(1) + (levels + 1) * torch.arange(n, device=codes.device).unsqueeze(1)
+    counts = torch.bincount(own.flatten(), minlength=n * (levels + 1)).view(n, levels + 1)[:, :-1].double()
+    return counts / counts.sum(dim=1, keepdim=True)
 
 
 def _bits(joint: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, shared
+from fusebench.metrics.base import Metric, comparable, inside, mean, shared
 from fusebench.metrics.windows import blur, gradient_magnitude
 from torch import Tensor
 
@@ -115,7 +115,7 @@ def contrast_preservation(a: Tensor, b: Tensor, fused: Tensor, *, stretched: boo
     of_a, of_b, of_fused = (_masked_contrast(x) for x in levels)
     share = (of_a.square() / (of_a.square() + of_b.square())).nan_to_num(nan=0.5)
     quality = share * _preserved(of_a, of_fused) + (1 - share) * _preserved(of_b, of_fused)
-    return quality.mean(dim=(-2, -1))
+    return mean(quality)
 
 
 @shared
@@ -153,9 +153,9 @@ def _salience(levels: Tensor) -> Tensor:
 
 
 def _region_means(image: Tensor) -> Tensor:
-    """Mean over each region; one that the border cuts is filled up with 0."""
+    """Mean over each region; one that the border cuts, or the mask's, is filled up with 0."""
     height, width = image.shape[-2:]
-    return F.avg_pool2d(F.pad(image, (0, -width % REGION, 0, -height % REGION)), REGION)
+    return F.avg_pool2d(F.pad(inside(image), (0, -width % REGION, 0, -height % REGION)), REGION)
 
 
 def _masked_contrast(levels: Tensor) -> Tensor:

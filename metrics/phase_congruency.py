@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared, total
 from fusebench.metrics.windows import blur, gaussian
 from torch import Tensor
 
@@ -96,7 +96,7 @@ def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
         chosen = torch.where(from_a, x, y)
         sources = torch.stack([x.expand_as(chosen), y.expand_as(chosen), chosen]) * found
         best = torch.where(found, _correlation(sources, f), 0.0).amax(dim=0)
-        score = score * best.sum(dim=(-2, -1)) / in_either.sum(dim=(-2, -1))
+        score = score * total(best) / total(in_either)
     return score
 
 

@@ -8,6 +8,7 @@ stands in the profile "cddfuse" too.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
 from fusebench.metrics import (
     base,
     contrast,
@@ -168,7 +169,9 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
 )
 
 
-def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict[str, Tensor]:
+def score(
+    a: Tensor, b: Tensor, fused: Tensor, profile: str = "default", mask: Tensor | None = None
+) -> dict[str, Tensor]:
     """Score fused images by every metric of a profile; what several metrics need is computed once.
 
     Parameters
@@ -180,6 +183,10 @@ def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict
         The fused images, shape (N, H, W), of either type.
     profile
         "default" for every definition of the bench, "seed" for the paper it began with, or a code base.
+    mask
+        Where the images are scored: (N, H, W), or (1, H, W) for all, bool. Counts and sums run over these pixels, and
+        maps of windows, gradients and transforms are averaged over them; see `base.inside`. A metric that is not
+        `local`, such as one of a transform of the whole image, is NaN.
 
     Returns
     -------
@@ -190,7 +197,7 @@ def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict
     Raises
     ------
     ValueError
-        If the profile is unknown or the images differ in size; see `grey_levels`.
+        If the profile is unknown, the images differ in size, or a mask is empty or no bool; see `grey_levels`.
 
     Examples
     --------
@@ -204,4 +211,8 @@ def score(a: Tensor, b: Tensor, fused: Tensor, profile: str = "default") -> dict
     same_size(a, b, fused)
     if fused.shape[0] < max(a.shape[0], b.shape[0]):
         raise ValueError(f"there are {max(a.shape[0], b.shape[0])} sources for {fused.shape[0]} fused image")
-    return base.score(a, b, fused, PROFILES[profile])
+    if mask is not None:
+        same_size(fused, mask)
+        if mask.dtype != torch.bool or not mask.any(dim=-1).any(dim=-1).all():
+            raise ValueError("a mask is of type bool and has a pixel inside it")
+    return base.score(a, b, fused, PROFILES[profile], mask)

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.base import Metric, count, grey_levels, mean, same_size, shared, total
 from torch import Tensor
 
 
@@ -47,8 +47,8 @@ def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Tensor:
     f = grey_levels(fused)
     rows, columns = f.diff(dim=-1).square(), f.diff(dim=-2).square()
     if own_counts:
-        return (rows.mean(dim=(-2, -1)) + columns.mean(dim=(-2, -1))).sqrt()
-    return ((rows.sum(dim=(-2, -1)) + columns.sum(dim=(-2, -1))) / f[0].numel()).sqrt()
+        return (mean(rows) + mean(columns)).sqrt()
+    return ((total(rows) + total(columns)) / count(f)).sqrt()
 
 
 @shared
@@ -113,7 +113,7 @@ def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tenso
 def _activity_error(weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor]) -> Tensor:
     of_reference = [torch.maximum(x.abs(), y.abs()) for x, y in zip(of_a, of_b, strict=True)]
     sf_f, sf_r = (
-        torch.stack([w * d.square().sum(dim=(-2, -1)) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
+        torch.stack([w * total(d.square()) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
         for ds in (of_f, of_reference)
     )
     return (sf_f - sf_r) / sf_r

@@ -7,7 +7,7 @@ has something to show there. An image that is too small for a metric's windows h
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, shared
+from fusebench.metrics.base import Metric, comparable, mean, shared, total
 from fusebench.metrics.windows import Window, box, gaussian, gradient_magnitude, local_covariance, local_moments
 from torch import Tensor
 
@@ -66,7 +66,7 @@ def structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0,
     """
     x, y = (_bordered(levels, len(GAUSSIAN_11), border) for levels in comparable(source, fused))
     luminance, structure = _similarity(x, y, GAUSSIAN_11, WANG, peak)
-    return (luminance * structure).mean(dim=(-2, -1))
+    return mean(luminance * structure)
 
 
 def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0) -> Tensor:
@@ -110,7 +110,7 @@ def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: flo
     for scale in range(len(SCALES)):
         luminance, structure = _similarity(x, y, GAUSSIAN_11, WANG, peak)
         coarsest = scale == len(SCALES) - 1
-        factors.append((luminance * structure if coarsest else structure).mean(dim=(-2, -1)))
+        factors.append(mean(luminance * structure if coarsest else structure, 2**scale))
         x, y = _halved(x), _halved(y)
     means = torch.stack(factors, dim=-1).clamp(min=0)
     return (means ** torch.tensor(SCALES, dtype=means.dtype, device=means.device)).prod(dim=-1)
@@ -164,7 +164,7 @@ def fusion_quality(
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    return _quality(a, b, fused, window, constants)[0].mean(dim=(-2, -1))
+    return mean(_quality(a, b, fused, window, constants)[0])
 
 
 def weighted_fusion_quality(
@@ -289,7 +289,7 @@ def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     a, b, fused = comparable(a, b, fused)
     share = _covariance_share(a, b, fused, BOX_8).nan_to_num(nan=0.5).clamp(0, 1)
     quality = share * _index(a, fused, BOX_8, UNIVERSAL) + (1 - share) * _index(b, fused, BOX_8, UNIVERSAL)
-    return quality.mean(dim=(-2, -1))
+    return mean(quality)
 
 
 def similarity_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, flat: bool = True) -> Tensor:
@@ -367,7 +367,7 @@ def _quality(
 
 def _weighted(a: Tensor, b: Tensor, fused: Tensor, window: Window, constants: tuple[float, float]) -> Tensor:
     quality, weight = _quality(a, b, fused, window, constants)
-    return (weight * quality).sum(dim=(-2, -1)) / weight.sum(dim=(-2, -1))
+    return total(weight * quality) / total(weight)
 
 
 def _variance_share(a: Tensor, b: Tensor, window: Window) -> tuple[Tensor, Tensor]:
@@ -384,7 +384,7 @@ def _covariance_share(a: Tensor, b: Tensor, fused: Tensor, window: Window) -> Te
 
 
 def _mean_where(values: Tensor, counts: Tensor) -> Tensor:
-    return torch.where(counts, values, 0).sum(dim=(-2, -1)) / counts.sum(dim=(-2, -1))
+    return total(torch.where(counts, values, 0)) / total(counts)
 
 
 def _bordered(image: Tensor, size: int, border: str | None) -> Tensor:

@@ -4,7 +4,7 @@ Order 1 is Shannon's. Grey levels are counted as in `mutual_information`.
 """
 
 import torch
-from fusebench.metrics.base import Metric, grey_codes, shared
+from fusebench.metrics.base import Metric, grey_codes, inside, shared
 from fusebench.metrics.mutual_information import entropy, joint_probabilities, probabilities
 from torch import Tensor
 
@@ -190,8 +190,9 @@ def stretched(image: Tensor) -> Tensor:
     [[[0, 128], [255, 255]]]
     """
     codes = grey_codes(image)
-    low, high = codes.amin(dim=(-2, -1), keepdim=True), codes.amax(dim=(-2, -1), keepdim=True)
-    spread = ((codes - low) / (high - low).clamp(min=1) * 255 + 0.5).floor()
+    low = inside(codes, 255).amin(dim=(-2, -1), keepdim=True)
+    high = inside(codes, 0).amax(dim=(-2, -1), keepdim=True)
+    spread = ((codes - low) / (high - low).clamp(min=1) * 255 + 0.5).floor().clamp(0, 255)
     return torch.where(high > low, spread, codes).to(torch.uint8)
 
 

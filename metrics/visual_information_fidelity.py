@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from fusebench.metrics.base import Metric, comparable, shared
+from fusebench.metrics.base import Metric, comparable, count, mean, shared, total
 from fusebench.metrics.windows import blur, gaussian, local_covariance, local_moments
 from torch import Tensor
 
@@ -61,10 +61,10 @@ def visual_information_fidelity(source: Tensor, fused: Tensor) -> Tensor:
     (1.0, 0.0)
     """
     seen = there = torch.zeros((), dtype=torch.float64, device=fused.device)
-    for gain, own, variance in _channels(*comparable(source, fused)):
-        seen = seen + _information(gain, own, variance, SHEIKH_NOISE).sum(dim=(-2, -1))
+    for scale, (gain, own, variance) in enumerate(_channels(*comparable(source, fused))):
+        seen = seen + total(_information(gain, own, variance, SHEIKH_NOISE), 2**scale)
         # A scale that does not fit has no window: its mean is NaN, and with it the sum.
-        there = there + (variance / SHEIKH_NOISE).log1p().mean(dim=(-2, -1)) * variance[0].numel()
+        there = there + mean((variance / SHEIKH_NOISE).log1p(), 2**scale) * count(variance, 2**scale)
     return seen / there
 
 
@@ -107,11 +107,12 @@ def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) 
     """
     a, b, fused = comparable(a, b, fused)
     score = torch.zeros((), dtype=fused.dtype, device=fused.device)
-    for weight, of_a, of_b in zip(HAN_WEIGHTS, _channels(a, fused), _channels(b, fused), strict=True):
+    scales = zip(HAN_WEIGHTS, _channels(a, fused), _channels(b, fused), strict=True)
+    for scale, (weight, of_a, of_b) in enumerate(scales):
         first = of_a[0] < of_b[0]
         gain, own, variance = (torch.where(first, x, y) for x, y in zip(of_a, of_b, strict=True))
-        kept = (_information(gain, own, variance, HAN_NOISE) + HAN_ADDED).sum(dim=(-2, -1))
-        there = ((variance / HAN_NOISE).log1p() + HAN_ADDED).sum(dim=(-2, -1))
+        kept = total(_information(gain, own, variance, HAN_NOISE) + HAN_ADDED, 2**scale)
+        there = total((variance / HAN_NOISE).log1p() + HAN_ADDED, 2**scale)
         score = score + weight / sum(HAN_WEIGHTS) * kept / there
     return score
 

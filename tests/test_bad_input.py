@@ -416,7 +416,7 @@ COMMANDS: dict[str, tuple[Callable[[Lab], object], list[str], str]] = {
     "a fusion of another size": (
         lambda lab: lab.image("bad.png", GREY[:15]),
         ["score", "good.png", "good.png", "bad.png"],
-        "bad.png is 15 x 16",
+        "bad.png: 15 x 16",
     ),
     "a fusion that is no image": (
         lambda lab: lab.write("bad.png", b"x"),

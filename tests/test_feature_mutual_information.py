@@ -9,6 +9,7 @@ import torch
 from fusebench.metrics import feature_mutual_information as fmi
 from fusebench.metrics.base import Metric
 from scipy.fft import dctn
+from scipy.ndimage import label, sobel
 from torch import Tensor
 
 # 81 terms of float64, and a quotient of two standard deviations.
@@ -59,12 +60,11 @@ def test_an_image_is_the_mean_of_its_windows(noise: torch.Generator) -> None:
 def test_portions_do_not_matter(noise: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, fused = (random(noise, 2, 9, 9) for _ in range(3))
     whole = fmi.feature_mutual_information(a, b, fused, fmi.pixels)
-    monkeypatch.setattr(fmi, "PORTION", 10)
     monkeypatch.setattr(fmi, "PORTION_CPU", 4)
     assert torch.allclose(fmi.feature_mutual_information(a, b, fused, fmi.pixels), whole, rtol=CLOSED)
 
 
-@pytest.mark.parametrize("feature", [fmi.pixels, fmi.gradient, fmi.cosine_transform])
+@pytest.mark.parametrize("feature", [fmi.pixels, fmi.gradient, fmi.edges, fmi.cosine_transform])
 def test_equal_images_have_1_and_more_than_noise(feature: Any, noise: torch.Generator) -> None:
     x, y = random(noise, 2, 12, 12), random(noise, 2, 12, 12)
     flat = torch.full_like(x, 9)
@@ -98,6 +98,19 @@ def test_features_are_numpys_and_scipys(noise: torch.Generator) -> None:
     assert np.allclose(fmi.cosine_transform(x)[0].numpy(), dctn(f, norm="ortho"), rtol=0, atol=1e-8)
 
 
+def test_edges_are_strong_and_thin(noise: torch.Generator) -> None:
+    x = random(noise, 3, 30, 40) // 8
+    x[:, 8:20, 10:30] += 150
+    strength = np.stack([sobel(f, axis=0) ** 2 + sobel(f, axis=1) ** 2 for f in x.double().numpy()])
+    strong = strength > 4 * strength.mean(axis=(1, 2), keepdims=True)
+    thin = fmi.edges(x).numpy() > 0
+    assert not (thin & ~strong).any()
+    # The frame around the square is two pixels wide, and then one; it stays one piece.
+    assert thin.sum() < 0.6 * strong.sum()
+    assert [label(edge, np.ones((3, 3)))[1] for edge in thin] == [1, 1, 1]
+    assert torch.equal(fmi.edges(255 - x), fmi.edges(x))
+
+
 def test_images_smaller_than_a_window_or_of_two_sizes_are_refused() -> None:
     small = torch.zeros(1, 2, 5)
     with pytest.raises(ValueError, match="3 x 3 pixels, the images 2 x 5"):
@@ -112,6 +125,7 @@ def test_images_smaller_than_a_window_or_of_two_sizes_are_refused() -> None:
         (fmi.FMI_PIXEL, "dungdz", "FMI_pixel"),
         (fmi.FMI_PIXEL, "linfeng_tang", "FMI_none"),
         (fmi.FMI_GRADIENT, "linfeng_tang", "FMI_gradient"),
+        (fmi.FMI_EDGE, "dungdz", "FMI_edge"),
         (fmi.FMI_DCT, "dungdz", "FMI_dct"),
         (fmi.FMI_DCT, "linfeng_tang", "FMI_dct"),
     ],
