@@ -1,16 +1,17 @@
-"""The command line: fusebench bench | fuse | score | explain | check | record | list | data check."""
+"""The command line: bench | score-dir | test-fuser | fuse | score | explain | check | record | list | data check."""
 
 import json
 import math
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,9 +95,25 @@ data_app = typer.Typer(help="Look at data before they are fused.", rich_markup_m
 app.add_typer(data_app, name="data")
 
 
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")]
+Grey = Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Worker processes, one thread each. Without it as many as there are cores."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler (fusebench[cluster]).")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything, whatever an earlier run has finished.")]
+
+
 @app.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
 def bench_(
-    suite: Annotated[str, typer.Argument(help="paper or smoke.")] = "paper",
+    name: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="paper, classical or smoke.")] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="A suite of your own: a mapping, or a callable that returns one."),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -106,41 +123,152 @@ def bench_(
             "Without it: phantom, synthetic slices that need no network.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")] = Path("results"),
+    external: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULTS", help="Folder of other methods' images: rows beside these; see score-dir."),
+    ] = None,
+    out: Out = Path("results"),
     pairs: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Pairs of each kind, spread over the cases. "
-            "Without it: the middle slice of each case, at most 5 cases; table 1 runs on the first pair.",
+            help="Pairs of each kind, spread over the cases. Without it: the middle slice of each case, at most 5 "
+            "cases; table 1 runs on the first pair. The suite classical takes every pair.",
         ),
     ] = None,
-    grey: Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")] = False,
+    grey: Grey = False,
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.001, help="What a fuser may take for a pair; after that it has failed."),
+    ] = None,
+    fresh: Fresh = False,
     device: Device = "cpu",
     vgg16: VGG16 = None,
     weights: CNN = None,
 ) -> None:
     """Fuse every pair with every method, score the results and print the tables.
 
-    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out.
+    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out. A run that
+    was interrupted goes on where it stopped when the same command is given again. What fails is listed in failures.csv
+    and makes the exit code 1; it stops nothing else.
     """
-    from fusebench.bench import features, run
-    from fusebench.reports import figures, rankings, tables
+    from fusebench.bench.suite import beside
 
     _configure(device, vgg16, weights)
-    chosen = _suite(suite, data, pairs, _reading(window, axis, interpolation, pseudo_colour))
-    with _progress() as progress:
-        run.run(chosen, out, name=suite, device=device, progress=progress)
-    for text in [*tables.write(out), rankings.write(out)]:
-        typer.echo(text)
-    if "table1" in chosen:
-        features.write(chosen["table1"].entries[0].read(), out)
-    figures.write(out, grey=grey)
+    if name is not None and suite is not None:
+        raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
+    chosen = _suite(suite or name or "paper", data, pairs, _reading(window, axis, interpolation, pseudo_colour))
+    if external is not None:
+        chosen = beside(chosen, external)
+    _bench(chosen, out, grey, name=suite or name or "paper", device=device, jobs=jobs, scheduler=scheduler,
+           timeout=timeout, fresh=fresh)  # fmt: skip
+
+
+@app.command(name="score-dir", epilog="Example: fusebench score-dir their-results --data medical --out results")
+def score_dir_(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder that holds METHOD/NAME.png; for several kinds of pair METHOD/KIND/NAME.png or "
+            "KIND/METHOD/NAME.png. TIFF, BMP and JPEG are read too."
+        ),
+    ],
+    data: Annotated[str, typer.Option(metavar="DIR", help="The pairs they were made from, as for `bench`.")],
+    out: Out = Path("results"),
+    pairs: Annotated[int | None, typer.Option(metavar="N", help="Pairs of each kind. Without it: every pair.")] = None,
+    grey: Grey = False,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    fresh: Fresh = False,
+) -> None:
+    """Score the images that other programs have written, and print the tables.
+
+    A row for each METHOD, and the trivial ones: either source, their average, their maximum. To have the bench's own
+    methods beside them: `fusebench bench --external RESULTS`. Colour is scored by its luma (BT.601). An image that is
+    missing or not of its pair's size is a failure of its row.
+    """
+    from fusebench.bench.suite import external
+    from fusebench.datasets import catalogue
+
+    reading = _reading(window, axis, interpolation, pseudo_colour)
+    chosen = external(catalogue.entries(data, reading), results, pairs)
+    _bench(chosen, out, grey, name=f"score-dir {results}", jobs=jobs, scheduler=scheduler, fresh=fresh)
+
+
+def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
+    """Run a suite, report on it, and leave with exit code 1 if anything failed."""
+    from fusebench.bench import features, output, run
+    from fusebench.reports import figures, rankings, tables
+
+    with output.locked(out):
+        with _progress() as progress:
+            summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
+        for text in [*tables.write(out), rankings.write(out)]:
+            typer.echo(text)
+        if "table1" in chosen:
+            features.write(chosen["table1"].entries[0].read(), out)
+        figures.write(out, grey=grey)
     typer.echo(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
+    if summary.reused:
+        typer.echo(
+            f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True
+        )
+    if summary.failures:
+        count, first = len(summary.failures), summary.failures[0]
+        raise typer.Exit(
+            _complain(
+                f"{count} of {summary.items} items failed, named in {out}/failures.csv; the first: "
+                f"{first.fuser} on {first.dataset}/{first.pair}: {first.reason}",
+                1,
+            )
+        )
+
+
+def _jobs(jobs: int | None, device: str = "cpu", scheduler: str | None = None, **_: Any) -> int:
+    """Give the number of worker processes: as many as there are cores to be had, where processes are of use."""
+    from joblib import cpu_count
+
+    return jobs or (cpu_count() if device == "cpu" and scheduler is None else 1)
+
+
+@app.command(name="test-fuser", epilog="Example: fusebench test-fuser mymethods.guided:GuidedFilter")
+def contract_(
+    fuser: Annotated[str, typer.Argument(metavar="FUSER", help="module:Class, or a name as `fuse -m` takes it.")],
+    device: Device = "cpu",
+    vgg16: VGG16 = None,
+    weights: CNN = None,
+) -> None:
+    """Test whether a fuser keeps the contract, a line for each clause; exit code 1 if it breaks one."""
+    from fusebench.bench.contract import check
+    from fusebench.fusers.base import check_class, parse
+    from fusebench.fusers.catalogue import known, named
+    from tabulate import tabulate
+
+    _configure(device, vgg16, weights)
+    if ":" in fuser:
+        cls = named(fuser)
+        try:
+            check_class(cls)
+            made = cls()
+        except Exception as error:
+            raise ValueError(f"{fuser}: {error}") from error
+    else:
+        made = parse(fuser, known())
+    findings = check(made, device)
+    rows = [("FAILED" if finding.problem else "ok", finding.clause, finding.problem) for finding in findings]
+    typer.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    if broken := sum(bool(finding.problem) for finding in findings):
+        raise typer.Exit(_complain(f"{fuser} breaks {broken} of {len(findings)} clauses", 1))
 
 
 @app.command(name="fuse", epilog="Example: fusebench fuse ct.png mri.png -m 'vgg16[layer=conv2_1]' -o fused.png")
@@ -168,11 +296,11 @@ def fuse_(
     from fusebench.bench import run
     from fusebench.datasets import folder, image
     from fusebench.fusers.base import parse
-    from fusebench.fusers.catalogue import FUSERS
+    from fusebench.fusers.catalogue import known
     from fusebench.fusers.multifocus import MultiFocusCNN
 
     _configure(device, vgg16, weights)
-    fuser = parse(method, FUSERS)
+    fuser = parse(method, known())
     if weights and isinstance(fuser, MultiFocusCNN):
         fuser = replace(fuser, weights="published")
     if out.suffix.lower() not in image.LOSSLESS:
@@ -383,9 +511,12 @@ def main() -> None:
     """Run the command line: an error is one line on stderr and exit code 2, without a traceback unless --debug."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     debug = "--debug" in sys.argv[1:]
+    warnings.showwarning = _warn
     try:
         code = app(arguments, standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+        if code == 130:  # what Typer makes of a KeyboardInterrupt
+            _complain("interrupted; a bench goes on where it stopped when the same command is given again", code)
+    except typer.Abort:
         code = _complain("interrupted", 130)
     except typer.TyperException as error:
         code = _complain(error.format_message(), 2)
@@ -398,6 +529,19 @@ def main() -> None:
             raise
         code = _complain(f"{type(error).__name__}: {_reason(error)} (a fault of the program; --debug shows where)", 1)
     sys.exit(code)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Say a warning in one line, without the place in the code that it comes from."""
+    del category, filename, lineno, file, line
+    _complain(str(message), 0)
 
 
 def _complain(message: str, code: int) -> int:
@@ -500,24 +644,32 @@ def _reading_of_two(
 
 
 def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
-    from fusebench.bench.suite import SUITES, paper, smoke
+    from fusebench.bench.suite import SUITES, load
     from fusebench.datasets import catalogue
     from fusebench.datasets.reading import AS_STATED
 
+    if ":" in name:
+        return load(name, lambda: catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
     if name == "smoke":
         if data is not None or pairs is not None or (reading or AS_STATED) != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
-        return smoke()
-    return paper(catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
+        return SUITES[name]()
+    return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
 
 
 def _smoke(folder: Path) -> Path:
     from fusebench.bench import run
 
     with _progress() as progress:
-        run.run(_suite("smoke", None, None), folder, name="smoke", progress=progress)
+        summary = run.run(_suite("smoke", None, None), folder, name="smoke", jobs=_jobs(None), progress=progress)
+    if summary.failures:
+        raise ValueError(
+            "{} on {}/{} failed: {}".format(
+                *(getattr(summary.failures[0], f) for f in ("fuser", "dataset", "pair", "reason"))
+            )
+        )
     return folder / "scores.csv"
 
 
@@ -527,7 +679,7 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
     from fusebench.bench.suite import SUITES
     from fusebench.datasets.catalogue import DATASETS
     from fusebench.fusers.base import spell
-    from fusebench.fusers.catalogue import FUSERS
+    from fusebench.fusers.catalogue import known
     from fusebench.metrics import chroma
     from fusebench.metrics.catalogue import METRICS
 
@@ -535,7 +687,7 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
         case Listing.fusers:
             return [
                 (cls.name, _first_line(cls), ", ".join(f"{f.name}={spell(f.default)}" for f in dataclasses.fields(cls)))  # type: ignore[arg-type]
-                for cls in FUSERS
+                for cls in known()
             ]
         case Listing.metrics:
             direction = {True: "higher is better", False: "lower is better"}
@@ -578,17 +730,12 @@ def _progress() -> Iterator["Progress"]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("reading the pairs", total=None)
-        begun = False
+        task = bar.add_task("", total=None)
 
-        def report(step: int | str | None) -> None:
-            nonlocal begun
-            if isinstance(step, int):
-                bar.update(task, total=step)
-                return
-            bar.advance(task, int(begun))
-            begun = True
-            if step is not None:
-                bar.update(task, description=step)
+        def report(what: str, done: int, total: int) -> None:
+            if done == 0:
+                # What the last stage was quick at says nothing about the time left in this one.
+                bar.reset(task, total=total)
+            bar.update(task, description=what, completed=done)
 
         yield report

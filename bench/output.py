@@ -1,47 +1,115 @@
-"""The folder of a run: written beside the old results, which stay until the new ones are complete."""
+"""The folder of a run: written beside the old results, which stay until the new ones are complete.
+
+A run writes into OUT/.running, which is there until it is finished, however often it is interrupted. Then the folder's
+list of contents, `complete.json`, says that it is whole, its contents take the place of the old run's, and it goes. A
+process that ends in the middle of that leaves the list, by which the next one ends the exchange.
+"""
 
 import csv
 import io
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 # What a run and the reports on it write; anything else in the folder is left alone.
 OWNED = (
-    *("run.json", "scores.csv", "losses.csv", "features.npz"),
+    *("run.json", "scores.csv", "losses.csv", "failures.csv", "journal.jsonl", "features.npz"),
     *("fused", "colour", "tables", "figures"),
 )
+AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 
 @contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """Give an empty folder to write a run into; at the end of the block its contents take the place of the old run's.
-
-    If the block fails or is interrupted, the old results are as they were.
+def locked(out: Path) -> Iterator[None]:
+    """Make a folder this process's own to write into; the system gives it back however the process ends.
 
     Raises
     ------
     ValueError
-        If `out` is a file, or holds a name of ours that no run wrote.
+        If `out` is a file, or another run is on in it.
     OSError
-        If it cannot be written; that shows here, before the work.
+        If it cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out}: is a file; --out names a folder")
     out.mkdir(parents=True, exist_ok=True)
+    # A singleton: who holds the lock may ask for it again.
+    lock = FileLock(out / LOCK, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"{out}: another run is writing there; wait for it, or name another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(out: Path) -> Path:
+    """Give the area a run writes into; what an interrupted run left in it is still there.
+
+    An exchange that was cut short is ended first.
+
+    Raises
+    ------
+    ValueError
+        If `out` holds a name of ours that no run wrote.
+    """
+    area = out / AREA
+    if (area / COMPLETE).exists():
+        _exchange(out)
     old = [out / name for name in OWNED if (out / name).exists()]
     if old and not _is_run(out):
         raise ValueError(f"{old[0]}: would be replaced, but no run wrote it; name another folder with --out")
-    with tempfile.TemporaryDirectory(prefix=".running-", dir=out) as work:
-        yield Path(work)
-        for path in old:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for name in OWNED:
-            if (Path(work) / name).exists():
-                (Path(work) / name).rename(out / name)
+    return area
+
+
+def finish(out: Path) -> None:
+    """Put what the area holds into the place of the old results."""
+    area = out / AREA
+    write_text(area / COMPLETE, json.dumps([name for name in OWNED if (area / name).exists()]))
+    _exchange(out)
+
+
+def _exchange(out: Path) -> None:
+    """Move what is complete, one thing after the other; what was moved before is not there to be moved again."""
+    area = out / AREA
+    new = json.loads((area / COMPLETE).read_text(encoding="utf-8"))
+    for name in OWNED:
+        if name not in new or (area / name).exists():
+            remove(out / name)
+        if (area / name).exists():
+            (area / name).rename(out / name)
+    # The list goes last: without it the area would be taken for an interrupted run's.
+    for path in area.iterdir():
+        if path.name != COMPLETE:
+            remove(path)
+    (area / COMPLETE).unlink()
+    area.rmdir()
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the empty folders in a folder, and itself if it is left empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            with suppress(OSError):
+                path.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _is_run(out: Path) -> bool:
@@ -52,16 +120,48 @@ def _is_run(out: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)
+    """Write a file whole or not at all; when this returns it is on disk."""
+    write_bytes(path, text.encode(), synced=True)
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as CSV, every digit kept."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    """Write rows as CSV, every digit kept, one at a time."""
+    with _part(path, synced=True) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        text.detach()
+
+
+def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:
+    """Write a file, and its folders, whole or not at all; `synced`, it survives a failure of the power too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _part(path, synced=synced) as file:
+        file.write(content)
+
+
+@contextmanager
+def _part(path: Path, *, synced: bool) -> Iterator[BinaryIO]:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def link(path: Path, other: Path) -> None:
+    """Give a file a second name, or a copy where the file system cannot. Files of ours are replaced, never changed."""
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.unlink(missing_ok=True)
+    try:
+        other.hardlink_to(path)
+    except OSError:
+        write_bytes(other, path.read_bytes())

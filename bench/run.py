@@ -1,11 +1,10 @@
-"""Running a suite: fuse, quantise, score, write."""
+"""Running a suite: what is to be done, what was done before, and the files that come of it."""
 
-import hashlib
 import json
 import platform
 import subprocess
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import product
@@ -13,22 +12,23 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from fusebench.bench import output
+from fusebench.bench import keys, output, pool
+from fusebench.bench.external import External
+from fusebench.bench.journal import Journal, Name
 from fusebench.bench.suite import Suite
-from fusebench.datasets import colour, image
-from fusebench.datasets.pair import Entry, Pair
-from fusebench.fusers import multifocus_weights, vgg16_weights
+from fusebench.bench.work import Row, Task, fuse, pixels_sha256, quantise, shown_in_colour
+from fusebench.datasets.pair import Entry
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.catalogue import TRIVIAL
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.metrics.base import Metric, score
-from torch import Tensor
+from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
+from fusebench.metrics.base import Metric
+
+__all__ = ["Failure", "Loss", "Progress", "Result", "Summary", "fuse", "quantise", "run", "shown_in_colour", "unique"]
 
 T = TypeVar("T")
 
-# Same-sized pairs go through a fuser together, so many at a time: memory stays bounded, and progress is seen.
-BATCH = 4
+# On a GPU same-sized pairs go through a fuser together, so many at a time. On a CPU that gains nothing, and a score
+# would depend on its neighbours.
+BATCH = 16
 
 
 class Result(NamedTuple):
@@ -52,6 +52,23 @@ class Loss(NamedTuple):
     loss: float
 
 
+class Failure(NamedTuple):
+    """One row of failures.csv: a fuser that gave no image of a pair."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    reason: str
+
+
+class Summary(NamedTuple):
+    """What a run came to: its items (fuser, pair), those an earlier run had finished, and those that failed."""
+
+    items: int
+    reused: int
+    failures: tuple[Failure, ...]
+
+
 class Seen(NamedTuple):
     """What is kept of a pair that was read and checked: enough to group it and to say which pixels were used."""
 
@@ -62,44 +79,103 @@ class Seen(NamedTuple):
     sha256: str
 
 
-class Step(NamedTuple):
-    """Pairs that go through a fuser together, and every metric that some table asks of them."""
-
-    fuser: Fuser
-    batch: tuple[Entry, ...]
-    metrics: tuple[Metric, ...]
+# Called with what is being done, how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
 
 
-# Called with the number of steps ahead, then with a text before each step and None behind the last.
-Progress = Callable[[int | str | None], None]
-
-
-def run(suite: Suite, out: Path, *, name: str, device: str = "cpu", progress: Progress = lambda _: None) -> None:
+def run(
+    suite: Suite,
+    out: Path,
+    *,
+    name: str,
+    device: str = "cpu",
+    jobs: int = 1,
+    scheduler: str | None = None,
+    timeout: float | None = None,
+    fresh: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Summary:
     """Run a suite and write what it found into a folder.
 
     Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (what was run, on which pixels, with which
-    versions), under `fused/DATASET/FUSER/` every fused image as it was scored, and under `colour/` the same in colour
-    where a source is coloured. They replace an earlier run's when all are written, not before.
+    versions), under `fused/DATASET/FUSER/` every fused image as it was scored, under `colour/` the same in colour
+    where a source is coloured, and `failures.csv` (`Failure`) where something failed. They replace an earlier run's
+    when all are written, not before. `journal.jsonl` has a line for each finished item.
 
     Every pair is read and checked before the first is fused, against the smallest size each fuser takes too, and
-    weights are verified: bad input costs no work. A pair and a fuser that stand in several tables are run once.
+    weights are verified: bad input costs no work. A pair and a fuser that stand in several tables are run once. What
+    an earlier run into the folder has finished, an interrupted one too, is taken over where nothing that it depends on
+    has changed (`keys.item`). Scores do not depend on jobs, on the scheduler or on where a run was interrupted.
+
+    Parameters
+    ----------
+    suite, out, name
+        What to run, the folder to write into, and what to call it in `run.json`.
+    device
+        "cpu" or "cuda".
+    jobs
+        Number of processes, each with one thread; 1 is this process. On a GPU, 1.
+    scheduler
+        Address of a Dask scheduler, whose workers take the place of the processes.
+    timeout
+        Seconds that a fuser may take for a pair.
+    fresh
+        Take nothing over.
+    progress
+        Told how far it is.
 
     Raises
     ------
     ValueError
-        If a pair is bad, weights are missing or wrong, a fuser returns something that is no image, or the folder
-        holds what no run wrote.
+        If a pair is bad, weights are missing or wrong, another run is writing into the folder, or the folder holds
+        what no run wrote.
     OSError
-        If the folder cannot be written.
+        If the folder cannot be written. What is finished is kept for the next run.
     """
-    with output.replacing(out) as work:
-        _run(suite, work, name, device, progress)
+    if device != "cpu" and (jobs > 1 or scheduler):
+        raise ValueError(f"--device {device}: runs in one process; leave --jobs and --scheduler away")
+    with output.locked(out), ExitStack() as stack:
+        area = output.begin(out)
+        plan = _plan(suite, _read(suite, progress), device, timeout)
+        if scheduler:
+            place = stack.enter_context(pool.cluster(scheduler))
+        else:
+            jobs = max(1, min(jobs, len(plan.tasks)))
+            # What may have to be ended for its time is not done in this process.
+            place = pool.inline() if jobs == 1 and timeout is None else pool.processes(jobs)
+        if fresh:
+            output.remove(area)
+        journal = Journal(area)
+        there = _take_over(plan, journal, None if fresh else Journal(out), progress)
+        failures = _compute(plan, journal, there, place, progress)
+        failed = {failure[:3] for failure in failures}
+        done = [item for item in plan.keys if item not in failed]
+        facts = {"suite": name, **_provenance(device), "weights": plan.weights, **_describe(suite, plan)}
+        _write(journal, done, failures, facts)
+        output.finish(out)
+    return Summary(len(plan.keys), len(there), tuple(failures))
 
 
-def _run(suite: Suite, out: Path, name: str, device: str, progress: Progress) -> None:
+class Plan(NamedTuple):
+    """What a run is to do: tasks in the order of the tables, and each item's key."""
+
+    tasks: list[Task]
+    keys: dict[Name, str]
+    entries: list[Entry]
+    seen: dict[tuple[str, str], Seen]
+    weights: dict[str, str]
+
+
+def _read(suite: Suite, progress: Progress) -> dict[tuple[str, str], Seen]:
+    """Read and check every pair, one at a time."""
     entries = unique(entry for table in suite.values() for entry in table.entries)
-    weights = _verify_weights(suite)
-    seen = {(entry.dataset, entry.name): _see(entry) for entry in entries}
+    seen: dict[tuple[str, str], Seen] = {}
+    for done, entry in enumerate(entries):
+        progress("reading the pairs", done, len(entries))
+        pair = entry.read()
+        seen[entry.dataset, entry.name] = Seen(
+            pair.size, pair.modalities, pair.coloured, pair.synthetic, pixels_sha256(pair)
+        )
     for table in suite.values():
         for fuser, entry in product(table.fusers, table.entries):
             size, least = seen[entry.dataset, entry.name].size, getattr(fuser, "least", 1)
@@ -108,46 +184,134 @@ def _run(suite: Suite, out: Path, name: str, device: str, progress: Progress) ->
                     f"{entry.dataset}/{entry.name}: {size[0]} x {size[1]} pixels; {label(fuser)} needs at least "
                     f"{least} x {least}"
                 )
-    steps = _steps(suite, seen)
-    progress(len(steps))
-    results: list[Result] = []
-    losses: list[Loss] = []
-    read: tuple[Sequence[Entry], list[Pair]] = ((), [])
-    for fuser, batch, metrics in steps:
-        progress(f"{label(fuser)} on {batch[0].dataset}")
-        if read[0] != batch:
-            read = (batch, [entry.read() for entry in batch])
-        scored, traced = _fuse_and_score(fuser, read[1], metrics, out, device)
-        results += scored
-        losses += traced
-    progress(None)
-
-    output.write_rows(out / "scores.csv", Result._fields, sorted(results))
-    output.write_rows(out / "losses.csv", Loss._fields, losses)
-    description = {"suite": name, **_provenance(device), "weights": weights, **_describe(suite, entries, seen)}
-    output.write_text(out / "run.json", json.dumps(description, indent=1) + "\n")
+    return seen
 
 
-def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
-    """Fuse a batch and quantise it: (N, H, W) in [0, 1] to uint8, clipped and rounded to the nearest grey level.
+def _plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, timeout: float | None) -> Plan:
+    entries = unique(entry for table in suite.values() for entry in table.entries)
+    fusers = unique(fuser for table in suite.values() for fuser in table.fusers)
+    labels = [label(fuser) for fuser in fusers]
+    for index, name in enumerate(labels):
+        if name in labels[:index]:
+            raise ValueError(f"two different fusers are called {name}; a row has a name of its own")
+        if Path(name).name != name or "\\" in name:
+            raise ValueError(f"{name}: names a folder, so it holds no slash; an option that does is marked NEVER_SHOWN")
+    weights = dict(filter(None, (keys.weights(fuser) for fuser in fusers)))
+    tasks = [
+        Task(batch, tuple(seen[entry.dataset, entry.name].sha256 for entry in batch), rows, device, timeout)
+        for batch, rows in _rows(suite, seen, BATCH if device.startswith("cuda") else 1)
+    ]
+    found: dict[Name, str] = {}
+    for task in tasks:
+        batch = [(entry.dataset, entry.name, sha256) for entry, sha256 in zip(task.entries, task.sha256, strict=True)]
+        size = seen[batch[0][:2]].size
+        items = product(task.rows, range(len(batch)))
+        found |= dict(
+            zip(task.names, (keys.item(batch, index, row, size, device) for row, index in items), strict=True)
+        )
+    return Plan(tasks, found, entries, seen, weights)
 
-    What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
+
+def _rows(
+    suite: Suite, seen: dict[tuple[str, str], Seen], most: int
+) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
+    """Give each (fuser, pair) once, in the order of the tables, with the metrics of every table it stands in.
+
+    What goes together: pairs of one kind and size, at most so many; and the classical fusers, which cost less than the
+    metrics do. Any other fuser stands alone, so that work is spread evenly.
     """
-    return _checked(fuser, fuser(a, b), a)
+    wanted = _wanted(suite)
+    for table in suite.values():
+        groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
+        for entry in table.entries:
+            groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
+        cheap = [fuser for fuser in table.fusers if isinstance(fuser, (*CLASSICAL, External))]
+        clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
+        for group in groups.values():
+            for start, cluster in product(range(0, len(group), most), clusters):
+                yield from _alike(cluster, group[start : start + most], wanted)
 
 
-def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
-    if fused.shape != like.shape or not fused.is_floating_point():
-        expected = f"float {tuple(like.shape)}"
-        raise ValueError(f"{label(fuser)} returned {fused.dtype} {tuple(fused.shape)}, expected {expected}")
-    if not torch.isfinite(fused).all():
-        raise ValueError(f"{label(fuser)} returned NaN or infinite pixels")
-    return quantise(fused)
+def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:
+    """Say by which metrics each fuser's result on each pair is scored: by those of every table it stands in."""
+    wanted: dict[Name, dict[Metric, None]] = {}
+    for table in suite.values():
+        for fuser, entry in product(table.fusers, table.entries):
+            wanted.setdefault((entry.dataset, entry.name, label(fuser)), {}).update(dict.fromkeys(table.metrics))
+    return {name: tuple(metrics) for name, metrics in wanted.items()}
 
 
-def quantise(x: Tensor) -> Tensor:
-    """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
-    return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
+def _alike(
+    cluster: Sequence[Fuser], batch: Sequence[Entry], wanted: dict[Name, tuple[Metric, ...]]
+) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
+    """Put together which fusers of a cluster go through which pairs; what is given is wanted no more."""
+    found: dict[tuple[Entry, ...], list[Row]] = {}
+    for fuser in cluster:
+        alike: dict[tuple[Metric, ...], list[Entry]] = {}
+        for entry in batch:
+            name = entry.dataset, entry.name, label(fuser)
+            if name in wanted:
+                alike.setdefault(wanted.pop(name), []).append(entry)
+        for metrics, entries in alike.items():
+            found.setdefault(tuple(entries), []).append(Row(fuser, metrics))
+    return ((entries, tuple(rows)) for entries, rows in found.items())
+
+
+def _take_over(plan: Plan, journal: Journal, before: Journal | None, progress: Progress) -> set[Name]:
+    """Say what the journal holds already, and bring in what the finished run before it held."""
+    there: set[Name] = set()
+    inherited: set[Name] = set()
+    for done, (name, key) in enumerate(plan.keys.items()):
+        progress("looking for finished work", done, len(plan.keys))
+        if journal.holds(name, key):
+            there.add(name)
+        elif before and before.holds(name, key):
+            inherited.add(name)
+    if before:
+        journal.take(before, inherited)
+    return there | inherited
+
+
+def _compute(plan: Plan, journal: Journal, there: set[Name], place: pool.Pool, progress: Progress) -> list[Failure]:
+    """Do what is not there, and say what failed."""
+    tasks = list(_open_tasks(plan, there))
+    ahead = sum(len(task.names) for task in tasks)
+    text = f", {len(there)} are there" if there else ""
+    failures: list[Failure] = []
+    done = 0
+    progress(f"fusing{text}", done, ahead)
+    with closing(pool.finished(iter(tasks), place)) as results:
+        for outcomes in results:
+            journal.put([(plan.keys[outcome[:3]], outcome) for outcome in outcomes if not outcome.failure])
+            failures += [Failure(*outcome[:3], outcome.failure) for outcome in outcomes if outcome.failure]
+            done += len(outcomes)
+            progress(f"{outcomes[-1].fuser} on {outcomes[-1].dataset}{text}", done, ahead)
+    return sorted(failures)
+
+
+def _open_tasks(plan: Plan, there: set[Name]) -> Iterator[Task]:
+    for task in plan.tasks:
+        # A batch is computed as a whole, or not at all.
+        rows = tuple(row for row in task.rows if not there.issuperset(task._replace(rows=(row,)).names))
+        if rows:
+            yield task._replace(rows=rows)
+
+
+def _write(journal: Journal, done: list[Name], failures: list[Failure], description: dict[str, Any]) -> None:
+    """Write the tables of numbers from the journal, a line at a time."""
+    area = journal.folder
+    area.mkdir(exist_ok=True)
+    journal.keep(done)
+    results = (
+        Result(*name, metric, score) for name in sorted(done) for metric, score in sorted(journal[name].scores.items())
+    )
+    output.write_rows(area / "scores.csv", Result._fields, results)
+    losses = (Loss(*name, *loss) for name in done for loss in journal[name].losses)
+    output.write_rows(area / "losses.csv", Loss._fields, losses)
+    output.remove(area / "failures.csv")  # of a run that was interrupted behind this line
+    if failures:
+        output.write_rows(area / "failures.csv", Failure._fields, failures)
+    output.write_text(area / "run.json", json.dumps(description, indent=1) + "\n")
 
 
 def unique(items: Iterable[T]) -> list[T]:
@@ -155,92 +319,11 @@ def unique(items: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
-def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
-    """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W)."""
-    return quantise(colour.join(grey.cpu() / 255, chroma))
-
-
-def _steps(suite: Suite, seen: dict[tuple[str, str], Seen]) -> list[Step]:
-    """Each (fuser, batch of same-sized pairs of one kind) once, in the order of the tables."""
-    wanted: dict[tuple[str, str, str], dict[Metric, None]] = {}
-    for table in suite.values():
-        for fuser, entry in product(table.fusers, table.entries):
-            wanted.setdefault((label(fuser), entry.dataset, entry.name), {}).update(dict.fromkeys(table.metrics))
-    done: set[tuple[str, str, str]] = set()
-    steps: list[Step] = []
-    for table in suite.values():
-        groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
-        for entry in table.entries:
-            groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
-        for group in groups.values():
-            for start in range(0, len(group), BATCH):
-                for fuser in table.fusers:
-                    # Pairs of one table may stand in others too, with other metrics.
-                    alike: dict[tuple[Metric, ...], list[Entry]] = {}
-                    for entry in group[start : start + BATCH]:
-                        key = label(fuser), entry.dataset, entry.name
-                        if key not in done:
-                            alike.setdefault(tuple(wanted[key]), []).append(entry)
-                            done.add(key)
-                    steps += [Step(fuser, tuple(batch), metrics) for metrics, batch in alike.items()]
-    return steps
-
-
-def _fuse_and_score(
-    fuser: Fuser, pairs: list[Pair], metrics: Sequence[Metric], out: Path, device: str
-) -> tuple[list[Result], list[Loss]]:
-    a, b = (torch.stack(images).to(device) for images in zip(*((p.a, p.b) for p in pairs), strict=True))
-    losses: list[Loss] = []
-    if isinstance(fuser, VGG16LBFGS):
-        # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
-        traces = [fuser.trace(x, y) for x, y in zip(a, b, strict=True)]
-        fused = _checked(fuser, torch.stack([trace.image for trace in traces]), a)
-        losses = [
-            Loss(pair.dataset, pair.name, label(fuser), 1 + bisect_right(trace.rounds, index), 1 + index, loss)
-            for pair, trace in zip(pairs, traces, strict=True)
-            for index, loss in enumerate(trace.losses)
-        ]
-    else:
-        fused = fuse(fuser, a, b)
-    scores = score(quantise(a), quantise(b), fused, metrics)
-    for pair, grey in zip(pairs, fused, strict=True):
-        place = Path(pair.dataset, label(fuser), f"{pair.name}.png")
-        (out / "fused" / place).parent.mkdir(parents=True, exist_ok=True)
-        image.write(grey, out / "fused" / place)
-        if pair.chroma is not None:
-            (out / "colour" / place).parent.mkdir(parents=True, exist_ok=True)
-            image.write(shown_in_colour(grey, pair.chroma), out / "colour" / place)
-    results = [
-        Result(pair.dataset, pair.name, label(fuser), metric, values[n].item())
-        for n, pair in enumerate(pairs)
-        for metric, values in scores.items()
-    ]
-    return results, losses
-
-
-def _see(entry: Entry) -> Seen:
-    pair = entry.read()
-    digest = hashlib.sha256(pair.a.numpy().tobytes() + pair.b.numpy().tobytes()).hexdigest()
-    return Seen(pair.size, pair.modalities, pair.coloured, pair.synthetic, digest)
-
-
-def _verify_weights(suite: Suite) -> dict[str, str]:
-    """Load every network that the suite needs, verified, and give their digests."""
-    digests: dict[str, str] = {}
-    for fuser in unique(fuser for table in suite.values() for fuser in table.fusers):
-        if isinstance(fuser, VGG16LBFGS):
-            vgg16_weights.load()
-            digests["vgg16"] = vgg16_weights.SHA256
-        if isinstance(fuser, MultiFocusCNN):
-            digests[f"cnn, {fuser.weights}"] = multifocus_weights.load(fuser.weights).sha256
-    return digests
-
-
-def _describe(suite: Suite, entries: Sequence[Entry], seen: dict[tuple[str, str], Seen]) -> dict[str, Any]:
+def _describe(suite: Suite, plan: Plan) -> dict[str, Any]:
     """Give tables and pairs, what the reports need besides the scores."""
     pairs: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        sight = seen[entry.dataset, entry.name]
+    for entry in plan.entries:
+        sight = plan.seen[entry.dataset, entry.name]
         pairs.setdefault(entry.dataset, {})[entry.name] = {"case": entry.case, **sight._asdict()}
     trivial = {cls.name for cls in TRIVIAL}
     facts = ("label", "unit", "higher_is_better", "digits", "source")
@@ -265,7 +348,6 @@ def _provenance(device: str) -> dict[str, Any]:
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
     }
 
 

@@ -1,15 +1,20 @@
 """Suites: which fusers run on which pairs, judged by which metrics."""
 
+import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
 
 from fusebench.bench import published
+from fusebench.bench.external import External
+from fusebench.bench.external import rows as external_rows
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Entry
 from fusebench.fusers import multifocus_weights
-from fusebench.fusers.base import Fuser
-from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.base import Fuser, check_class, label
+from fusebench.fusers.catalogue import CLASSICAL, FUSERS, TRIVIAL, known, named
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.trivial import Average, SourceA, SourceB
 from fusebench.fusers.vgg16 import VGG16LBFGS
@@ -21,6 +26,7 @@ from fusebench.metrics.mutual_information import MI, M
 from fusebench.metrics.profiles import PROFILES
 from fusebench.metrics.spatial_frequency import SF
 
+COLUMNS = (SF, MI, M)
 # Without --pairs: this many cases of each kind, a slice of each.
 CASES = 5
 
@@ -47,32 +53,66 @@ def paper(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     """Build the seed paper's tables: 1 = the 13 layers on CT/MRI; 2, 3, 4 = methods on CT/MRI, CT/PET, SPECT/MRI.
 
     Any other kind of pair in the data gets a table of methods of its own behind them; a kind that is missing leaves
-    its table out. Table 1 runs on one pair; where there is no CT/MRI, on the first kind there is.
+    its table out. Table 1 runs on one pair; where there is no CT/MRI, on the first kind there is. Methods of installed
+    plug-ins stand behind the bench's own.
     """
-    kinds = _by_kind(entries)
-    if not kinds:
-        raise ValueError("there are no pairs to fuse")
-    same: dict[str, str] = {}
-    for kind in kinds:
-        if (other := same.setdefault(_canonical(kind), kind)) != kind:
-            raise ValueError(f"{kind} and {other} are one kind of pair; put their pairs into one folder")
-    order = sorted(kinds, key=lambda kind: published.KINDS.get(_canonical(kind), len(kinds) + 5))
-    first = select(kinds[order[0]], pairs)[:1]
-    trivial = tuple(cls() for cls in TRIVIAL)
-    layers = tuple(VGG16LBFGS(layer=layer) for layer in LAYERS)
-    methods = tuple(cls() for cls in FUSERS)
+    kinds = _in_order(entries)
+    kind, listed = next(iter(kinds.items()))
+    layers = (*(cls() for cls in TRIVIAL), *(VGG16LBFGS(layer=layer) for layer in LAYERS))
+    methods: tuple[Fuser, ...] = tuple(cls() for cls in known())
     if os.environ.get(multifocus_weights.VARIABLE):
         methods = (*methods, MultiFocusCNN(weights="published"))
-    columns = (SF, MI, M)
-    claimed = published.TABLE_1 if published.KINDS.get(_canonical(order[0])) == 2 else {}
-    tables = {"table1": Table(f"VGG16 + L-BFGS by layer, {order[0]}", (*trivial, *layers), first, columns, claimed)}
-    number = max(published.KINDS.values())
-    for kind in order:
-        known = published.KINDS.get(_canonical(kind))
-        number += known is None
-        tables[f"table{known or number}"] = Table(
-            f"Methods, {kind}", methods, select(kinds[kind], pairs), columns, published.METHODS.get(known or 0, {})
-        )
+    claimed = published.TABLE_1 if published.KINDS.get(_canonical(kind)) == 2 else {}
+    first = select(listed, pairs)[:1]
+    return {
+        "table1": Table(f"VGG16 + L-BFGS by layer, {kind}", layers, first, COLUMNS, claimed),
+        **_by_method("Methods", {kind: (methods, select(listed, pairs)) for kind, listed in kinds.items()}),
+    }
+
+
+def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
+    """Build tables of every fuser that is neither iterative nor neural, on every pair: one for each kind.
+
+    With a number of pairs, on so many of each kind (`select`).
+    """
+    methods = tuple(cls() for cls in CLASSICAL)
+    kinds = {kind: (methods, _all(listed, pairs)) for kind, listed in _in_order(entries).items()}
+    return _by_method("Classical methods", kinds)
+
+
+def external(entries: Iterable[Entry], results: Path, pairs: int | None = None) -> Suite:
+    """Build tables of the methods whose images a folder holds, beside the trivial rows: one for each kind it has.
+
+    On every pair, or on so many of each kind. Where the folder has a row of a trivial one's name, that one is shown.
+    """
+    listed = list(entries)
+    rows = external_rows(results, listed)
+    theirs = {row.name for row in rows}
+    methods: tuple[Fuser, ...] = (*(cls() for cls in TRIVIAL if cls.name not in theirs), *_as_fusers(rows))
+    kinds = {
+        kind: (methods, _all(pairs_of_kind, pairs))
+        for kind, pairs_of_kind in _in_order(listed).items()
+        if any(kind in dict(row.folders) for row in rows)
+    }
+    return _by_method("External results", kinds)
+
+
+def beside(suite: Suite, results: Path) -> Suite:
+    """Add the methods whose images a folder holds to a suite's tables of methods: to all but that of the layers.
+
+    Raises
+    ------
+    ValueError
+        If there is a row of that name.
+    """
+    rows = external_rows(results, [entry for table in suite.values() for entry in table.entries])
+    tables = dict(suite)
+    for name, table in suite.items():
+        kinds = {entry.dataset for entry in table.entries}
+        theirs = tuple(row for row in rows if kinds & dict(row.folders).keys()) if name != "table1" else ()
+        if clash := {row.name for row in theirs} & {label(fuser) for fuser in table.fusers}:
+            raise ValueError(f"{results}: {min(clash)} is a row of the suite; give the folder another name")
+        tables[name] = replace(table, fusers=(*table.fusers, *_as_fusers(theirs)))
     return tables
 
 
@@ -106,7 +146,32 @@ def smoke() -> Suite:
     }
 
 
-SUITES: Mapping[str, Callable[..., Suite]] = {"paper": paper, "smoke": smoke}
+SUITES: Mapping[str, Callable[..., Suite]] = {"paper": paper, "classical": classical, "smoke": smoke}
+
+
+def load(name: str, entries: Callable[[], Iterable[Entry]], pairs: int | None = None) -> Suite:
+    """Load somebody else's suite, "module:NAME": a mapping as `Suite` is, or a callable that returns one.
+
+    A callable with parameters gets the entries and the number of pairs, as `paper` does.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module or name, or what it names is no suite.
+    """
+    found = named(name)
+    if callable(found):
+        parameters = inspect.signature(found).parameters
+        found = found(entries(), pairs) if parameters else found()
+    tables = found.values() if isinstance(found, Mapping) else ()
+    if not tables or not all(isinstance(table, Table) for table in tables):
+        raise ValueError(f"{name}: not a suite; expected a mapping from names to fusebench.bench.suite.Table")
+    try:
+        for fuser in (fuser for table in tables for fuser in table.fusers):
+            check_class(type(fuser))
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return cast("Suite", found)
 
 
 def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
@@ -132,6 +197,42 @@ def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
     )
     count = min(CASES, len(cases)) if pairs is None else pairs
     return tuple(listed[index] for index in sorted(index for _, index in ranks[:count]))
+
+
+def _as_fusers(rows: tuple[External, ...]) -> tuple[Fuser, ...]:
+    """Let them stand in a table: they have a name and options, and `work` knows that they are read, not called."""
+    return cast("tuple[Fuser, ...]", rows)
+
+
+def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
+    return select(entries, len(entries) if pairs is None else pairs)
+
+
+def _in_order(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Give the pairs of each kind, the paper's kinds first."""
+    kinds = _by_kind(entries)
+    if not kinds:
+        raise ValueError("there are no pairs to fuse")
+    same: dict[str, str] = {}
+    for kind in kinds:
+        if (other := same.setdefault(_canonical(kind), kind)) != kind:
+            raise ValueError(f"{kind} and {other} are one kind of pair; put their pairs into one folder")
+    return {
+        kind: kinds[kind]
+        for kind in sorted(kinds, key=lambda kind: published.KINDS.get(_canonical(kind), len(kinds) + 5))
+    }
+
+
+def _by_method(title: str, kinds: Mapping[str, tuple[tuple[Fuser, ...], tuple[Entry, ...]]]) -> Suite:
+    """Give each kind its table of methods, numbered as the paper does and beyond."""
+    number = max(published.KINDS.values())
+    tables = {}
+    for kind, (methods, entries) in kinds.items():
+        printed = published.KINDS.get(_canonical(kind))
+        number += printed is None
+        claimed = published.METHODS.get(printed or 0, {})
+        tables[f"table{printed or number}"] = Table(f"{title}, {kind}", methods, entries, COLUMNS, claimed)
+    return tables
 
 
 def _middle_slices(entries: Iterable[Entry]) -> tuple[Entry, ...]:

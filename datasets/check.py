@@ -56,7 +56,7 @@ class Row:
 
 
 def check(
-    root: Path, reading: Reading = AS_STATED, progress: Callable[[int | str | None], None] = lambda _: None
+    root: Path, reading: Reading = AS_STATED, progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> tuple[list[Row], list[str]]:
     """Read every pair under a folder; give what was found, and every problem, a line each.
 
@@ -73,9 +73,8 @@ def check(
     entries, problems = folder.survey(root, reading)
     rows: list[Row] = []
     seen: dict[str, tuple[str, str, str]] = {}
-    progress(len(entries))
-    for entry in entries:
-        progress(f"{entry.dataset}/{entry.name}")
+    for done, entry in enumerate(entries):
+        progress(f"{entry.dataset}/{entry.name}", done, len(entries))
         try:
             pair = entry.read()
             row = _row(entry, pair, seen)
@@ -84,7 +83,6 @@ def check(
             continue
         rows.append(row)
         problems += [f"{entry.dataset}/{entry.name}: {flag}" for flag in row.flags]
-    progress(None)
     volumes: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if folder.is_slice(row.name):

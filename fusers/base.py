@@ -27,6 +27,29 @@ class Fuser(Protocol):
 # The label says what distinguishes a method: every option that is not at its default, and those the field always
 # names with the method (a VGG16 fusion is always "at conv1_2").
 ALWAYS_SHOWN = {"always_shown": True}
+# What says where a method's things lie and not what it is.
+NEVER_SHOWN = {"never_shown": True}
+
+
+def check_class(cls: Any) -> None:
+    """Raise TypeError unless a class is written as a fuser is: a frozen dataclass with a name that a folder can have.
+
+    Examples
+    --------
+    >>> check_class(int)
+    Traceback (most recent call last):
+    TypeError: int is no frozen dataclass
+    """
+    if not isinstance(cls, type):
+        raise TypeError(f"{cls!r} is no class")
+    parameters = getattr(cls, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        raise TypeError(f"{cls.__name__} is no frozen dataclass")
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or re.fullmatch(r"[^\s/\\\[\],=.][^/\\\[\],=\0]*", name) is None:
+        raise TypeError(f"{cls.__name__}.name is {name!r}; expected a text without / \\ [ ] , =")
+    if "__call__" not in {method for base in cls.__mro__ for method in vars(base)}:
+        raise TypeError(f"{cls.__name__} has no __call__")
 
 
 def label(fuser: Fuser) -> str:
@@ -38,7 +61,8 @@ def label(fuser: Fuser) -> str:
     >>> label(Wavelet()), label(Wavelet(levels=2))
     ('wavelet', 'wavelet[levels=2]')
     """
-    fields = dataclasses.fields(fuser)  # type: ignore[arg-type]  # a Protocol cannot say "dataclass"
+    declared = dataclasses.fields(fuser)  # type: ignore[arg-type]  # a Protocol cannot say "dataclass"
+    fields = [f for f in declared if not f.metadata.get("never_shown")]
     shown = [(f.name, getattr(fuser, f.name)) for f in fields if f.metadata.get("always_shown")]
     shown += [(f.name, getattr(fuser, f.name)) for f in fields if not f.metadata.get("always_shown")]
     defaults = {f.name: f.default for f in fields if not f.metadata.get("always_shown")}

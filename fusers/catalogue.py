@@ -1,6 +1,14 @@
-"""Every fuser of the bench, in the order of the tables: one line each."""
+"""Every fuser of the bench, in the order of the tables: one line each; and those that other packages bring."""
 
-from fusebench.fusers.base import Fuser
+import importlib
+import os
+import sys
+import warnings
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+from fusebench.fusers.base import Fuser, check_class, label
 from fusebench.fusers.contourlet import Contourlet
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.nsct import NSCT
@@ -11,11 +19,69 @@ from fusebench.fusers.wavelet import Wavelet
 # What no method should lose to; tables set these rows apart.
 TRIVIAL: tuple[type[Fuser], ...] = (SourceA, SourceB, Average, Maximum)
 
-FUSERS: tuple[type[Fuser], ...] = (
+# Neither iterative nor neural: they cost about as much as scoring them.
+CLASSICAL: tuple[type[Fuser], ...] = (
     *TRIVIAL,
     Wavelet,
     Contourlet,
     NSCT,
+)
+
+FUSERS: tuple[type[Fuser], ...] = (
+    *CLASSICAL,
     MultiFocusCNN,
     VGG16LBFGS,
 )
+
+GROUP = "fusebench.fusers"
+
+
+@lru_cache(maxsize=1)
+def plugins() -> tuple[type[Fuser], ...]:
+    """Load the fusers that installed packages offer under the entry-point group `fusebench.fusers`, by their names.
+
+    One that cannot be imported, is no fuser or has the name of another is named in a warning and left out.
+    """
+    found: dict[str, type[Fuser]] = {cls.name: cls for cls in FUSERS}
+    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            cls = point.load()
+            check_class(cls)
+            label(cls())  # with no options given
+            reason = f"a fuser is called {cls.name} already" if cls.name in found else ""
+        except Exception as error:  # noqa: BLE001  somebody else's code
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+        if reason:
+            warnings.warn(f"plug-in {point.name} ({point.value}) is left out: {reason}", stacklevel=2)
+        else:
+            found[cls.name] = cls
+    return tuple(found.values())[len(FUSERS) :]
+
+
+def known() -> tuple[type[Fuser], ...]:
+    """Give every fuser there is: the bench's own, then the plug-ins'."""
+    return (*FUSERS, *plugins())
+
+
+def named(where: str) -> Any:
+    """Import what "module:NAME" names; modules of the current folder are found too.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be imported.
+
+    Examples
+    --------
+    >>> named("fusebench.fusers.wavelet:Wavelet").name
+    'wavelet'
+    """
+    module, colon, name = where.partition(":")
+    if not (module and colon and name):
+        raise ValueError(f"{where!r}: expected module:NAME")
+    if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109  sys.path holds text
+        sys.path.append(folder)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise ValueError(f"{where}: cannot be imported ({type(error).__name__}: {error})") from error

@@ -95,7 +95,7 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
     _title(figure, f"{table['title']}, {_pair(description, dataset, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     folder = out / "fused" / dataset
-    sources = [_read(folder / label / f"{pair}.png") for label in modalities if (folder / label).is_dir()]
+    sources = [_read(path) for label in modalities if (path := folder / label / f"{pair}.png").exists()]
     corner = busiest(sources) if len(sources) == 2 and min(height, width) >= 2 * INSET else None
     for ax in axes:
         ax.axis("off")
@@ -105,6 +105,9 @@ def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: boo
         # A source shows its own colour; what is fused shows the pair's.
         own = modalities.get(label) in (None, *info["coloured"])
         path = coloured if coloured.exists() and own and not grey else folder / label / f"{pair}.png"
+        if not path.exists():
+            ax.set_title(f"{label} (failed)", fontsize=8, parse_math=False)
+            continue
         _show(ax, _read(path), f"{label} ({modalities[label]})" if label in modalities else label)
         caption = "  ".join(
             f"{m['label']} {scores[dataset, pair, label, m['label']]:.4g}" for m in table["metrics"][:3]

@@ -1,6 +1,7 @@
 """Does a run rank the methods as the paper did? From the files of a run on real pairs."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def write(out: Path) -> str:
             both = {
                 fuser["label"]: (cell.published, cell.mean)
                 for fuser in table["fusers"]
-                if (cell := cells[fuser["label"], metric["label"]]).published is not None
+                if (cell := cells[fuser["label"], metric["label"]]).published is not None and not math.isnan(cell.mean)
             }
             if len(both) > 1:
                 tau = kendalltau(*zip(*both.values(), strict=True)).statistic

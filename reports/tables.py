@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ class Cell:
     """One method's score over the pairs of a table.
 
     `mean` is the mean over cases, each case's slices averaged first; `half_width` is that of its confidence
-    interval, None with a single case; `nans` counts the pairs left out because the metric is undefined there.
+    interval, None with a single case; `nans` counts the pairs left out because the metric is undefined there, `failed`
+    those of which the method gave no image.
     `best` is the best score of its column, `best_method` the best of those that are not trivial rows.
     """
 
@@ -26,6 +27,7 @@ class Cell:
     half_width: float | None
     nans: int
     published: float | None
+    failed: int = 0
     best: bool = False
     best_method: bool = False
 
@@ -67,27 +69,28 @@ def aggregate(table: dict[str, Any], pairs: dict[str, Any], scores: "pd.Series[f
     for metric in table["metrics"]:
         column = {}
         for fuser in table["fusers"]:
-            values = [scores[*key, fuser["label"], metric["label"]] for key in keys]
+            values = [scores.get((*key, fuser["label"], metric["label"])) for key in keys]
             published = table["published"].get(fuser["label"], {}).get(metric["label"]) if real else None
-            column[fuser["label"]] = _cell(np.array(values), cases, published)
+            column[fuser["label"]] = _cell(values, cases, published)
         methods = {f["label"]: column[f["label"]] for f in table["fusers"] if not f["trivial"]}
         best, best_method = _best(column, metric), _best(methods, metric)
         for fuser_label, cell in column.items():
             marks = {"best": fuser_label in best, "best_method": fuser_label in best_method}
-            cells[fuser_label, metric["label"]] = Cell(cell.mean, cell.half_width, cell.nans, cell.published, **marks)
+            cells[fuser_label, metric["label"]] = replace(cell, **marks)
     return cells
 
 
-def _cell(values: "np.ndarray[Any, np.dtype[np.float64]]", cases: list[str], published: float | None) -> Cell:
+def _cell(values: list[float | None], cases: list[str], published: float | None) -> Cell:
     from scipy.stats import t
 
-    by_case = pd.Series(values).groupby(cases).mean().dropna()
-    count, nans = len(by_case), int(np.isnan(values).sum())
+    failed = values.count(None)  # a file of scores has no line of what failed
+    by_case = pd.Series(values, dtype=float).groupby(cases).mean().dropna()
+    count, nans = len(by_case), sum(value is not None and np.isnan(value) for value in values)
     if count < 2:
-        return Cell(float(by_case.mean()), None, nans, published)
+        return Cell(float(by_case.mean()), None, nans, published, failed)
     # Student's t over cases: their means are independent, slices of one case are not.
     half_width = t.ppf((1 + CONFIDENCE) / 2, count - 1) * by_case.std(ddof=1) / np.sqrt(count)
-    return Cell(float(by_case.mean()), float(half_width), nans, published)
+    return Cell(float(by_case.mean()), float(half_width), nans, published, failed)
 
 
 def _best(column: dict[str, Cell], metric: dict[str, Any]) -> set[str]:
@@ -112,7 +115,12 @@ def caption(table: dict[str, Any], pairs: dict[str, Any], cells: dict[tuple[str,
     marks = "Bold: best of the column"
     if any(cell.best_method and not cell.best for cell in cells.values()):
         marks += "; italic: best method where a trivial row (set apart at the top) does better"
-    return ". ".join([*parts, marks]) + "."
+    # A row has failed on the same pairs in every column.
+    failed = {fuser: cell.failed for (fuser, _), cell in cells.items() if cell.failed}
+    missing = [f"{fuser} failed on {count} of {_count(len(infos), 'pair')}" for fuser, count in failed.items()]
+    if missing:
+        missing[-1] += ", which its mean leaves out (failures.csv)"
+    return ". ".join([*parts, marks, *missing]) + "."
 
 
 def numbered(name: str) -> str:
@@ -198,6 +206,7 @@ def frame(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> pd.DataF
                     "low": low,
                     "high": high,
                     "nans": cell.nans,
+                    "failed": cell.failed,
                     "pairs": len(table["pairs"]),
                     "best": cell.best,
                     "published": cell.published,
@@ -208,6 +217,8 @@ def frame(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> pd.DataF
 
 def _ours(cell: Cell, metric: dict[str, Any], plus_minus: str) -> str:
     digits = metric["digits"]
+    if cell.failed and np.isnan(cell.mean) and not cell.nans:
+        return "failed"
     spread = "" if cell.half_width is None else f"{plus_minus}{cell.half_width:.{digits}f}"
     undefined = f" ({cell.nans} NaN)" if cell.nans else ""
     return f"{cell.mean:.{digits}f}{spread}{undefined}"

@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import onnx
 import pytest
-from fusebench.bench import cli
+from fusebench.bench import cli, output
 from fusebench.fusers import multifocus_weights, vgg16_weights
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
@@ -431,6 +431,23 @@ COMMANDS: dict[str, tuple[Callable[[Lab], object], list[str], str]] = {
     ),
     "a window for what has no files": (lambda _: None, ["bench", "--window", "CT=1,2"], "phantom: is no folder"),
     "a window for the record": (lambda _: None, ["bench", "smoke", "--axis", "coronal"], "the suite smoke"),
+    "results of others in no folder": (lambda _: None, ["score-dir", "gone", "--data", "data"], "gone: no such folder"),
+    "results of others that are none": (
+        lambda lab: lab.path("theirs").mkdir(),
+        ["score-dir", "theirs", "--data", "data"],
+        "theirs: no results; expected METHOD/NAME.png",
+    ),
+    "a window for the results of others": (
+        lambda lab: lab.image("theirs/m/1.png"),
+        ["score-dir", "theirs", "--data", "data", "--window", "PET=1,2"],
+        "--window PET: no such modality",
+    ),
+    "a suite of nowhere": (lambda _: None, ["bench", "--suite", "gone:SUITE"], "gone:SUITE: cannot be imported"),
+    "a suite that is none": (lambda _: None, ["bench", "--suite", "math:pi"], "math:pi: not a suite"),
+    "a fuser that is none": (lambda _: None, ["test-fuser", "math:pi"], "math:pi"),
+    "a cluster of nowhere": (lambda _: None, ["bench", "--scheduler", "nonsense://x"], "nonsense://x"),
+    "no time at all": (lambda _: None, ["bench", "--timeout", "0"], "--timeout"),
+    "no worker at all": (lambda _: None, ["bench", "--jobs", "0"], "--jobs"),
     "results over a file": (lambda _: None, ["bench", "--data", "data", "--out", "good.png"], "good.png: is a file"),
 }
 
@@ -512,9 +529,9 @@ def test_bad_input_is_one_line_that_names_it(
     assert " ".join(named.split()) in err
     assert "fault of the program" not in err
     assert "\x1b" not in err
-    assert {
-        name: content for name, content in contents(lab.root).items() if name != str(lab.root / "results")
-    } == before
+    # A run's folder and its lock may be there, and nothing else.
+    new = {str(lab.root / "results"), str(lab.root / "results" / output.LOCK)}
+    assert {name: content for name, content in contents(lab.root).items() if name not in new} == before
 
 
 def test_there_are_many_kinds_of_it() -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +26,7 @@ Run = Callable[..., tuple[int, str, str]]
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process: exit code, stdout, stderr."""
     # --vgg16 and --weights set them for the process; this takes them back when the test ends.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # starting workers would take longer than the work
     monkeypatch.setenv(vgg16_weights.VARIABLE, "")
     monkeypatch.setenv(multifocus_weights.VARIABLE, "")
 
@@ -58,8 +58,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         pairs = phantom.entries(["CT-PET"], 64)[50:52]
         return {"table3": Table("Methods, CT-PET", (Average(), Maximum()), pairs, PROFILES["seed"])}
 
-    monkeypatch.setattr(suite, "paper", table)
-    monkeypatch.setattr(suite, "smoke", table)
+    for name in ("paper", "smoke"):
+        monkeypatch.setitem(suite.SUITES, name, table)
 
 
 @pytest.mark.usefixtures("small")
@@ -74,6 +74,8 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
         "scores.csv",
         "losses.csv",
         "run.json",
+        "journal.jsonl",
+        ".lock",
         *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
         *(f"figures/figure9.{kind}" for kind in ("png", "pdf")),
         *(f"fused/CT-PET/{fuser}/icbm152-z+{z}.png" for fuser in ("average", "maximum") for z in (20, 21)),
@@ -213,7 +215,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["fuse", "A", "B", "-o", "f.png"], "-m"),
         (["fuse", "A", "B", "-m", "average", "-o", "f.png", "--device", "toaster"], "toaster"),
         (["fuse", "A", "B", "-m", "vgg16", "-o", "f.png", "--vgg16", "A"], vgg16_weights.SHA256),
-        (["bench", "papers"], "no suite is called 'papers'; known: paper, smoke"),
+        (["bench", "papers"], "no suite is called 'papers'; known: paper, classical, smoke"),
         (["bench", "--data", "gone"], "gone: no such folder"),
         (["bench", "--data", "EMPTY"], "no pairs; expected"),
         (["bench", "--pairs", "0"], "--pairs 0"),
@@ -258,10 +260,10 @@ def test_an_output_folder_that_cannot_be_written_is_named(
     command: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # A superuser writes anywhere, so the refusal is the file system's stand-in.
-    def refuse(**_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(tmp_path / "locked"))
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     code, _, err = command("bench", "--out", tmp_path / "locked")
     assert code == 2
     assert "locked: Permission denied" in err

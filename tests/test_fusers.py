@@ -1,11 +1,10 @@
 """The contract every fuser keeps, and what each of the simple ones does."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import pywt
 import torch
+from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
 from fusebench.fusers import rules
 from fusebench.fusers.base import Fuser, label, parse
@@ -22,18 +21,8 @@ every_fuser = pytest.mark.parametrize("fuser", CONTRACT, ids=label)
 
 
 @every_fuser
-@pytest.mark.parametrize("size", [(16, 16), (17, 23)])
-def test_the_result_is_an_image_of_the_same_kind(fuser: Fuser, size: tuple[int, int], noise: torch.Generator) -> None:
-    a, b = torch.rand(2, 2, *size, generator=noise)
-    kept = a.clone(), b.clone()
-    fused = fuser(a, b)
-    assert fused.shape == a.shape
-    assert fused.dtype == torch.float32
-    assert fused.min() >= 0
-    assert fused.max() <= 1
-    assert torch.equal(a, kept[0])
-    assert torch.equal(b, kept[1])
-    assert torch.equal(fuser(a, b), fused)
+def test_every_clause_of_the_contract_is_kept(fuser: Fuser) -> None:
+    assert [finding for finding in check(fuser) if finding.problem] == []
 
 
 @every_fuser
@@ -46,13 +35,6 @@ def test_a_batch_gives_what_its_pairs_give(fuser: Fuser, pair: Pair) -> None:
 @every_fuser
 def test_two_equal_sources_come_back(fuser: Fuser, pair: Pair) -> None:
     assert torch.allclose(fuser(pair.a[None], pair.a[None]), pair.a[None], atol=1e-5)
-
-
-@every_fuser
-def test_the_label_makes_the_fuser_again(fuser: Fuser) -> None:
-    assert parse(label(fuser), FUSERS) == fuser
-    assert hash(fuser) == hash(parse(label(fuser), FUSERS))
-    assert dataclasses.is_dataclass(fuser)
 
 
 def test_labels_show_what_differs() -> None:

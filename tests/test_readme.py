@@ -64,5 +64,5 @@ def test_every_command_it_shows_exists() -> None:
     from fusebench.bench.cli import app
 
     commands = {command.name for command in (*app.registered_commands, *app.registered_groups)}
-    shown = set(re.findall(r"^    fusebench (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+    shown = set(re.findall(r"^    fusebench ([\w-]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown == commands

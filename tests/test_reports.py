@@ -156,6 +156,27 @@ def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
 
 
+def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
+    make(tmp_path)
+    lines = (tmp_path / "scores.csv").read_text().splitlines(keepends=True)
+    # The wavelet failed on one slice of case 2, the other fuser everywhere.
+    kept = [line for line in lines if "my_fuser" not in line and not line.startswith("CT-MRI,2004,wavelet")]
+    (tmp_path / "scores.csv").write_text("".join(kept))
+    for fuser in ("wavelet", "my_fuser[x=1]"):
+        (tmp_path / "fused" / "CT-MRI" / fuser / "2004.png").unlink()
+    (text,) = tables.write(tmp_path)
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
+    # Case 2 has the slice that is left, 3, and case 16 has 6.
+    assert rows["wavelet"].startswith("_4.50 ± ")
+    assert rows["my_fuser[x=1]"] == "failed"
+    assert "wavelet failed on 1 of 3 pairs. my_fuser[x=1] failed on 3 of 3 pairs, which its mean leaves out" in text
+    table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    assert table.failed.to_dict()["wavelet", "SF"] == 1
+    assert not table.best["my_fuser[x=1]", "SF"]
+    assert "& failed &" in (tmp_path / "tables" / "table2.tex").read_text()
+    assert figures.write(tmp_path)
+
+
 def test_coloured_sources_are_shown_in_colour_unless_asked_for_grey(tmp_path: Path) -> None:
     make(tmp_path)
     red = np.zeros((6, 8, 3), dtype=np.uint8)

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from fusebench.bench import run
 from fusebench.bench.suite import Suite, Table, paper, select, smoke
+from fusebench.bench.work import Row, Task, pixels_sha256, work
 from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import label
@@ -43,7 +44,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         fused = image.read(tmp_path / "fused" / "CT-MRI" / row["fuser"] / f"{row['pair']}.png")[0]
         metric = next(m for m in METRICS if m.label == row["metric"])
         triple = (run.quantise(x)[None] for x in (pair.a, pair.b, fused))
-        # A batch of two and an image alone may sum in another order; metrics whose windows do not fit are NaN.
+        # Another number of threads may sum in another order; metrics whose windows do not fit are NaN.
         assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
     colour = image.read(tmp_path / "colour" / "CT-MRI" / "average" / "p.png")
     assert colour[1] is not None
@@ -70,7 +71,7 @@ class Counting:
         return (a + b) / 2
 
 
-def test_pairs_of_one_size_go_together_and_nothing_twice(tmp_path: Path) -> None:
+def test_a_pair_is_fused_alone_and_nothing_twice(tmp_path: Path) -> None:
     Counting.batches.clear()
     entries = (entry("p"), entry("qq", (8, 6)), entry("rrr"))
     suite = {
@@ -114,8 +115,9 @@ def test_bad_data_costs_no_work(tmp_path: Path) -> None:
 def test_a_trace_that_is_no_image_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nan = Trace(torch.full((8, 8), torch.nan), (1.0,), (1,))
     monkeypatch.setattr(VGG16LBFGS, "trace", lambda *_: nan)
-    with pytest.raises(ValueError, match=r"vgg16.*returned NaN"):
-        run.run({"t": Table("x", (VGG16LBFGS(),), (entry("p"),), (SF,))}, tmp_path, name="x")
+    (failure,) = run.run({"t": Table("x", (VGG16LBFGS(),), (entry("p"),), (SF,))}, tmp_path, name="x").failures
+    assert failure[:3] == ("CT-MRI", "p", "vgg16[layer=conv1_2]")
+    assert failure.reason.endswith("returned NaN or infinite pixels")
 
 
 def test_a_pair_too_small_for_a_fuser_is_named_before_the_work(tmp_path: Path) -> None:
@@ -124,6 +126,64 @@ def test_a_pair_too_small_for_a_fuser_is_named_before_the_work(tmp_path: Path) -
     with pytest.raises(ValueError, match=r"CT-MRI/p: 8 x 8 pixels; vgg16\[layer=conv5_1\] needs at least 16 x 16"):
         run.run(suite, tmp_path, name="x")
     assert Counting.batches == []
+
+
+def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
+    entries = (entry("p"), entry("qq", (8, 6)), entry("rrr"), entry("ssss"))
+    suite = {
+        "table1": Table("x", (Average(), Counting()), entries[:1], (SF,)),
+        "table2": Table("y", (Average(), Counting()), entries, (MI,)),
+    }
+    seen = run._read(suite, lambda *_: None)
+    plan = run._plan(suite, seen, "cuda", None)
+    batches = [([e.name for e in task.entries], [label(row.fuser) for row in task.rows]) for task in plan.tasks]
+    # p is scored by SF too, so it goes alone.
+    assert batches == [
+        (["p"], ["average"]),
+        (["p"], ["counting"]),
+        (["rrr", "ssss"], ["average"]),
+        (["rrr", "ssss"], ["counting"]),
+        (["qq"], ["average"]),
+        (["qq"], ["counting"]),
+    ]
+    # What is fused together belongs to the key, and so does the kind of device.
+    alone = run._plan({"table2": replace(suite["table2"], entries=entries[2:3])}, seen, "cuda", None)
+    name = ("CT-MRI", "rrr", "average")
+    assert alone.keys[name] != plan.keys[name]
+    assert run._plan(suite, seen, "cpu", None).keys[name] != plan.keys[name]
+
+
+def test_a_batch_gives_what_its_pairs_give() -> None:
+    entries = (entry("rrr"), entry("ssss"))
+    digests = tuple(pixels_sha256(e.read()) for e in entries)
+    rows = (Row(Average(), (SF, MI)), Row(Counting(), (MI,)), Row(VGG16LBFGS(rounds=1, iterations=1), (SF,)))
+    together = work(Task(entries, digests, rows))
+    alone = [work(Task((e,), (digest,), rows)) for e, digest in zip(entries, digests, strict=True)]
+    assert [(o.pair, o.fuser) for o in together] == [(e.name, label(row.fuser)) for row in rows for e in entries]
+    for one in (outcome for outcomes in alone for outcome in outcomes):
+        (other,) = [o for o in together if (o.pair, o.fuser) == (one.pair, one.fuser)]
+        assert (other.fused, other.colour, other.losses) == (one.fused, one.colour, one.losses)
+        assert other.scores == pytest.approx(one.scores, rel=1e-12)
+
+
+@dataclass(frozen=True)
+class Impostor:
+    """Is called as another fuser is, or as it is told."""
+
+    name: ClassVar[str] = "average"
+    folder: str = ""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        del b
+        return a
+
+
+@pytest.mark.parametrize(
+    ("fuser", "complaint"), [(Impostor(), "two different fusers are called average"), (Impostor("../x"), "no slash")]
+)
+def test_a_label_that_cannot_name_a_row_is_refused(tmp_path: Path, fuser: Impostor, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        run.run({"t": Table("x", (Average(), fuser), (entry("p"),), (SF,))}, tmp_path, name="x")
 
 
 def test_a_run_replaces_the_last_one_when_it_is_whole_and_not_before(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes nothing."""
+
+import hashlib
+import io
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from fusebench.bench.deadline import deadline
+from fusebench.bench.external import External
+from fusebench.datasets import colour
+from fusebench.datasets.pair import Entry, Pair
+from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.metrics.base import Metric, sharing
+from torch import Tensor
+
+Losses = tuple[tuple[int, int, float], ...]  # (round, evaluation, loss) of an iterative fuser
+
+
+class Row(NamedTuple):
+    """A fuser and the metrics its result is scored by."""
+
+    fuser: Fuser
+    metrics: tuple[Metric, ...]
+
+
+class Task(NamedTuple):
+    """What a worker does at once: fusers on one pair, whose sources then cost a metric's work once.
+
+    On a GPU a batch of pairs of one size stands for the pair. `sha256` is of the pairs' pixels when the run began.
+    """
+
+    entries: tuple[Entry, ...]
+    sha256: tuple[str, ...]
+    rows: tuple[Row, ...]
+    device: str = "cpu"
+    timeout: float | None = None
+
+    @property
+    def names(self) -> list[tuple[str, str, str]]:
+        """Dataset, pair and label of each item."""
+        return [(entry.dataset, entry.name, label(row.fuser)) for row in self.rows for entry in self.entries]
+
+    def singly(self) -> list["Task"]:
+        """Give a task for each fuser."""
+        return [self._replace(rows=(row,)) for row in self.rows]
+
+
+class Outcome(NamedTuple):
+    """What came of one fuser on one pair: scores and images as PNG, or why there are none."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    scores: dict[str, float]
+    losses: Losses = ()
+    fused: bytes = b""
+    colour: bytes | None = None
+    failure: str = ""
+
+
+def work(task: Task) -> list[Outcome]:
+    """Do a task: an outcome for each of its items, in the order of `Task.names`.
+
+    A fuser that raises, does not come back in time, changes its sources or returns what is no image is an outcome too
+    and stops no other. A pair is fused and scored as a batch of one, so a score does not depend on what else is
+    computed beside it.
+    """
+    try:
+        pairs = [_read(entry, sha256) for entry, sha256 in zip(task.entries, task.sha256, strict=True)]
+    except Exception as error:  # noqa: BLE001  whatever a file that was good has become
+        return failed(task, _say(error))
+    a, b = (torch.stack(images).to(task.device) for images in zip(*((p.a, p.b) for p in pairs), strict=True))
+    outcomes = []
+    with sharing():
+        sources = quantise(a), quantise(b)
+        for row in task.rows:
+            try:
+                with deadline(task.timeout and task.timeout * len(pairs)):
+                    fused, losses = _fuse(row.fuser, pairs, a, b)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  a plug-in may even exit; memory may be short
+                outcomes += failed(task._replace(rows=(row,)), _say(error))
+                continue
+            outcomes += _outcomes(row, pairs, sources, fused, losses)
+    return outcomes
+
+
+def failed(task: Task, reason: str) -> list[Outcome]:
+    """Give every item of a task the same failure."""
+    return [Outcome(*name, {}, failure=reason) for name in task.names]
+
+
+def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
+    """Fuse a batch and quantise it: (N, H, W) in [0, 1] to uint8, clipped and rounded to the nearest grey level.
+
+    What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
+    """
+    # A copy, so that one fuser cannot spoil the sources of the next.
+    mine = a.clone(), b.clone()
+    fused = fuser(*mine)
+    if not (torch.equal(mine[0], a) and torch.equal(mine[1], b)):
+        raise ValueError(f"{label(fuser)} changed its sources")
+    return _checked(fuser, fused, a)
+
+
+def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> tuple[Tensor, list[Losses]]:
+    """Fuse and quantise, and keep what two kinds of row have besides: losses, and files instead of a call."""
+    if isinstance(fuser, VGG16LBFGS):
+        # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
+        traces = [fuser.trace(x, y) for x, y in zip(a, b, strict=True)]
+        losses: list[Losses] = [
+            tuple((1 + bisect_right(trace.rounds, n), 1 + n, loss) for n, loss in enumerate(trace.losses))
+            for trace in traces
+        ]
+        return _checked(fuser, torch.stack([trace.image for trace in traces]), a), losses
+    if isinstance(fuser, External):
+        return _checked(fuser, torch.stack([fuser.read(pair) for pair in pairs]).to(a), a), [()] * len(pairs)
+    return fuse(fuser, a, b), [()] * len(pairs)
+
+
+def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
+    if not isinstance(fused, Tensor) or fused.shape != like.shape or not fused.is_floating_point():
+        found = f"{fused.dtype} {tuple(fused.shape)}" if isinstance(fused, Tensor) else type(fused).__name__
+        raise ValueError(f"{label(fuser)} returned {found}, expected float {tuple(like.shape)}")
+    if not torch.isfinite(fused).all():
+        raise ValueError(f"{label(fuser)} returned NaN or infinite pixels")
+    return quantise(fused)
+
+
+def _outcomes(
+    row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], fused: Tensor, losses: list[Losses]
+) -> list[Outcome]:
+    scores: dict[str, list[float]] = {}
+    failure = ""
+    for metric in row.metrics:
+        try:
+            scores[metric.label] = metric.score(*sources, fused).tolist()
+        except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
+            failure = f"{metric.label}: {_say(error)}"
+            break
+    return [
+        Outcome(
+            pair.dataset,
+            pair.name,
+            label(row.fuser),
+            {} if failure else {metric: values[n] for metric, values in scores.items()},
+            losses[n],
+            png(grey),
+            None if pair.chroma is None else png(shown_in_colour(grey, pair.chroma)),
+            failure,
+        )
+        for n, (pair, grey) in enumerate(zip(pairs, fused, strict=True))
+    ]
+
+
+def quantise(x: Tensor) -> Tensor:
+    """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
+    return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
+
+
+def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
+    """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W)."""
+    return quantise(colour.join(grey.cpu() / 255, chroma))
+
+
+def png(image: Tensor) -> bytes:
+    """Give an 8-bit image, grey (H, W) or colour (3, H, W), as a PNG file's bytes."""
+    from PIL import Image
+
+    pixels = image.cpu() if image.ndim == 2 else image.cpu().movedim(0, -1)
+    content = io.BytesIO()
+    Image.fromarray(pixels.contiguous().numpy()).save(content, format="PNG")
+    return content.getvalue()
+
+
+def pixels_sha256(pair: Pair) -> str:
+    """Digest of what is fused and shown: both images, and the chroma where there is one."""
+    images = [pair.a, pair.b, *([] if pair.chroma is None else [pair.chroma])]
+    return hashlib.sha256(b"".join(image.contiguous().numpy().tobytes() for image in images)).hexdigest()
+
+
+def _read(entry: Entry, sha256: str) -> Pair:
+    pair = entry.read()
+    if pixels_sha256(pair) != sha256:
+        raise ValueError(f"{entry.dataset}/{entry.name}: its pixels changed while the run was on")
+    return pair
+
+
+def _say(error: BaseException) -> str:
+    """Give an error as one line."""
+    text = " ".join(str(error).split())
+    plain = isinstance(error, ValueError | OSError | TimeoutError) and text
+    return text if plain else f"{type(error).__name__}: {text}" if text else type(error).__name__

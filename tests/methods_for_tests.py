@@ -1,0 +1,108 @@
+"""Fusers and suites that misbehave, in a module that worker processes can import: `tests` must be on their path."""
+
+import ctypes
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from fusebench.bench.suite import Suite, Table
+from fusebench.datasets.pair import Entry, Pair
+from fusebench.fusers.base import NEVER_SHOWN, Fuser
+from fusebench.fusers.trivial import Average
+from fusebench.metrics.spatial_frequency import SF
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sleeps:
+    """Sleeps as long as it is told."""
+
+    name: ClassVar[str] = "sleeps"
+    seconds: float = 60.0
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Sleep."""
+        time.sleep(self.seconds)
+        return (a + b) / 2
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """Hangs in C, where no Python exception reaches it; holding the interpreter or not."""
+
+    name: ClassVar[str] = "deaf"
+    holding: bool = False
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Hang on the brighter pairs."""
+        if a.mean() > 0.5:
+            library = ctypes.PyDLL(None) if self.holding else ctypes.CDLL(None)
+            # What interrupts a system call is blocked, so that it sleeps on.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            library.sleep(60)
+        return (a + b) / 2
+
+
+@dataclass(frozen=True)
+class Dies:
+    """Takes its process with it: on the brighter pairs; given a folder, only the first time."""
+
+    name: ClassVar[str] = "dies"
+    folder: str = field(default="", metadata=NEVER_SHOWN)
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Die, as a process does that the system ends for its memory."""
+        if a.mean() > 0.5:
+            mark = Path(self.folder, "died")
+            if not self.folder or not mark.exists():
+                if self.folder:
+                    mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return (a + b) / 2
+
+
+@dataclass(frozen=True)
+class Raises:
+    """Raises, whatever it is given."""
+
+    name: ClassVar[str] = "raises"
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Raise."""
+        del a, b
+        raise ZeroDivisionError("no reason")
+
+
+def pixels(name: str, size: int = 16) -> Pair:
+    """Make a pair; of p0, p1, ... every third is bright."""
+    number = int(name[1:])
+    noise = torch.Generator().manual_seed(number)
+    a, b = torch.rand(2, size, size, generator=noise)
+    a = 0.4 * a + (0.6 if number % 3 == 0 else 0)
+    return Pair(a, b, "CT-MRI", name, name)
+
+
+def suite(*fusers: Fuser, count: int = 6, size: int = 16) -> Suite:
+    """Make a table of these."""
+    entries = tuple(Entry("CT-MRI", f"p{n}", f"p{n}", partial(pixels, f"p{n}", size)) for n in range(count))
+    return {"table": Table("x", fusers, entries, (SF,))}
+
+
+MINE = suite(Average(), Sleeps(0.0), count=2)
+UNTIDY = suite(len, count=2)  # type: ignore[arg-type]
+FAILING = suite(Average(), Raises(), count=2)
+
+
+def mine() -> Suite:
+    """Make a suite without being given anything."""
+    return MINE
+
+
+def of_data(entries: tuple[Entry, ...], pairs: int | None) -> Suite:
+    """Make a suite of the pairs that the command line names."""
+    return {"table9": Table("Mine", (Average(), Sleeps(0.0)), tuple(entries)[:pairs], (SF,))}

@@ -1,0 +1,145 @@
+"""Other people's images stand in the tables as rows, scored as the bench's own; what is missing is a failure."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fusebench.bench import cli, run
+from fusebench.bench.check import read_scores
+from fusebench.bench.external import rows
+from fusebench.bench.suite import beside, classical, external
+from fusebench.datasets import folder, image, phantom
+from fusebench.fusers.base import label
+from fusebench.fusers.catalogue import CLASSICAL
+from PIL import Image
+
+NAMES = ("2010", "2011", "16003")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Give a folder of pairs of two kinds, some names in both."""
+    for kind, names in (("CT-MRI", NAMES), ("CT-PET", NAMES[:1])):
+        for n, name in enumerate(names):
+            pair = phantom.pair(kind, 10 + n, 64)
+            for modality, grey in zip(kind.split("-"), (pair.a, pair.b), strict=True):
+                path = tmp_path / "data" / kind / modality / f"{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                image.write((255 * grey).round().to(torch.uint8), path)
+    return tmp_path / "data"
+
+
+def bench(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+def test_the_benchs_own_images_get_the_benchs_own_scores(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(monkeypatch, "bench", "classical", "--data", data, "--out", tmp_path / "own") == 0
+    assert "### Table 2: Classical methods, CT-MRI" in capsys.readouterr().out
+    assert bench(monkeypatch, "score-dir", tmp_path / "own" / "fused", "--data", data, "--out", tmp_path / "again") == 0
+    own, again = (read_scores(tmp_path / out / "scores.csv") for out in ("own", "again"))
+    assert len(own) == len(CLASSICAL) * 4 * 3
+    pd.testing.assert_frame_equal(own, again)
+    assert "External results, CT-MRI" in capsys.readouterr().out
+
+
+def test_what_is_missing_or_of_another_size_fails_in_its_row_and_no_other(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    for name in NAMES:
+        for method, suffix in (("theirs", ".png"), ("other", ".bmp")):
+            path = results / method / "CT-MRI" / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(data / "CT-MRI" / "CT" / f"{name}.png").save(path)
+    (results / "theirs" / "CT-MRI" / "2011.png").unlink()
+    Image.fromarray(np.zeros((64, 63), dtype=np.uint8)).save(results / "theirs" / "CT-MRI" / "16003.png")
+    assert bench(monkeypatch, "score-dir", results, "--data", data, "--out", tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    assert "2 of 18 items failed" in captured.err
+    assert "theirs failed on 2 of 3 pairs" in captured.out
+    assert "CT-PET" not in captured.out  # of which there is no result
+    failures = pd.read_csv(tmp_path / "out" / "failures.csv", dtype=str).set_index("pair").reason
+    assert failures["2011"] == f"{results}/theirs/CT-MRI/2011.png: no such file, in no other format either"
+    assert failures["16003"] == f"{results}/theirs/CT-MRI/16003.png: 64 x 63 pixels, but the pair has 64 x 64"
+    # An image that comes or changes is read; nothing else is done again.
+    for name in NAMES[1:]:
+        shutil.copy(data / "CT-MRI" / "MRI" / f"{name}.png", results / "theirs" / "CT-MRI" / f"{name}.png")
+    (results / "other" / "CT-MRI" / "2010.bmp").unlink()
+    shutil.copy(data / "CT-MRI" / "MRI" / "2010.png", results / "other" / "CT-MRI" / "2010.png")
+    suite = external(folder.entries(data), results)
+    assert run.run(suite, tmp_path / "out", name="x") == (18, 15, ())
+
+
+def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / "results" / "theirs" / "2010.tif"
+    path.parent.mkdir(parents=True)
+    Image.fromarray(rgb).save(path)
+    entries = [entry for entry in folder.entries(data) if entry.dataset == "CT-PET"]
+    run.run(external(entries, tmp_path / "results"), tmp_path / "out", name="x")
+    written = image.read(tmp_path / "out" / "fused" / "CT-PET" / "theirs" / "2010.png")[0]
+    assert torch.equal(run.quantise(written), run.quantise(image.read(path)[0]))
+
+
+def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
+    entries = folder.entries(data)
+    pet = [entry for entry in entries if entry.dataset == "CT-PET"]
+    results = tmp_path / "results"
+
+    def put(*places: str) -> Path:
+        shutil.rmtree(results, ignore_errors=True)
+        for place in places:
+            (results / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(data / "CT-MRI" / "CT" / "2010.png", results / place)
+        return results
+
+    def found() -> dict[str, dict[str, str]]:
+        return {
+            row.name: {kind: str(path.relative_to(results)) for kind, path in row.folders}
+            for row in rows(results, entries)
+        }
+
+    put("m/CT-MRI/2010.png", "m/CT-PET/2010.png", "n/CT-PET/2010.png", ".hidden/x.png", "notes/readme.txt")
+    assert found() == {"m": {"CT-MRI": "m/CT-MRI", "CT-PET": "m/CT-PET"}, "n": {"CT-PET": "n/CT-PET"}}
+    put("CT-MRI/m/2010.png", "CT-PET/m/2010.png")
+    assert found() == {"m": {"CT-MRI": "CT-MRI/m", "CT-PET": "CT-PET/m"}}
+    put("m/2010.png")
+    assert [row.folders for row in rows(results, pet)] == [(("CT-PET", results / "m"),)]
+    with pytest.raises(ValueError, match="CT-MRI and CT-PET have a pair 2010 each; say whose result it is: m/CT-MRI"):
+        rows(results, entries)
+    put("CT-MRI/m/2010.png", "m/CT-MRI/2010.png")
+    with pytest.raises(ValueError, match="holds results of m for CT-MRI too"):
+        rows(results, entries)
+    put("readme.txt")
+    with pytest.raises(ValueError, match=r"no results; expected METHOD/NAME.png"):
+        rows(results, entries)
+    with pytest.raises(ValueError, match="gone: no such folder"):
+        rows(tmp_path / "gone", entries)
+    put("m/CT-PET/2010.png", "m/CT-PET/2010.tif")
+    (failure,) = run.run(external(pet, results), tmp_path / "out", name="x").failures
+    assert "2010.png is there too; which is the result?" in failure.reason
+
+
+def test_rows_beside_the_benchs_own(data: Path, tmp_path: Path) -> None:
+    entries = folder.entries(data)
+    for method in ("theirs", "wavelet"):
+        (tmp_path / "results" / method / "CT-MRI").mkdir(parents=True)
+    with pytest.raises(ValueError, match="wavelet is a row of the suite"):
+        beside(classical(entries), tmp_path / "results")
+    (tmp_path / "results" / "wavelet" / "CT-MRI").rmdir()
+    suite = beside(classical(entries), tmp_path / "results")
+    assert [label(f) for f in suite["table2"].fusers] == [*(cls.name for cls in CLASSICAL), "theirs"]
+    assert [label(f) for f in suite["table3"].fusers] == [*(cls.name for cls in CLASSICAL)]
+    assert [len(table.entries) for table in suite.values()] == [3, 1]
+    assert len(classical(entries, 1)["table2"].entries) == 1
