@@ -125,7 +125,7 @@ class VGG16LBFGS:
     iterations: int = 10
     precision: str = "float32"
     solver: str = "protocol"
-    tolerance: float = 5e-4
+    tolerance: float = 2e-4
 
     def __post_init__(self) -> None:
         if self.layer not in LAYERS:
