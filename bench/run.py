@@ -60,6 +60,10 @@ class Failure(NamedTuple):
     fuser: str
     reason: str
 
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
+
 
 class Summary(NamedTuple):
     """What a run came to: its items (fuser, pair), those an earlier run had finished, and those that failed."""
