@@ -1,4 +1,4 @@
-"""What a metric is, in one record; the work metrics share, the mask they score in, the grey levels they start from."""
+"""What a metric is, in one record; the work metrics share, how maps are pooled, the grey levels they start from."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,13 +13,16 @@ from torch import Tensor
 
 Made = TypeVar("Made")
 _made: ContextVar[dict[Any, Any] | None] = ContextVar("made", default=None)
-_mask: ContextVar[Tensor | None] = ContextVar("mask", default=None)
 
 # Shared results are kept up to this many bytes, and fused images scored in portions of about this many pixels.
 KEPT, PORTION = 1 << 29, 1 << 22
 
 
-@dataclass(frozen=True)
+# Fused images that fuse nothing: constant ones, noise, and the average of the sources at an eighth of its contrast.
+DEGENERATE = ("black", "grey", "white", "noise", "contrast / 8")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One definition of one metric.
 
@@ -29,32 +32,46 @@ class Metric:
         The field's name for it, such as "MI".
     convention
         Whose definition this is: "seed" for the paper the bench began with, an author, or a code base.
+    family
+        What it looks at: "information", "gradient", "structure", "perception", "error" or "colour".
+    source
+        The paper, and the equation in it.
+    score
+        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1]. The sources may be
+        (1, H, W) and stand for every fused image. One that is `local` takes a keyword `mask` too: see `total`.
     unit
         Unit of the score, "" for a pure number.
     higher_is_better
         The direction; a table bolds by it.
     digits
         Digits behind the point in tables.
-    source
-        The paper, and the equation in it.
-    score
-        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1]. The sources may be
-        (1, H, W) and stand for every fused image.
     variant
         Whether this is another than the bench's own definition of the name; its label then says whose it is.
     local
         Whether it is made of what is found at places of the image; else its score inside a mask is NaN.
+    rewards
+        Which images of `DEGENERATE` may score better than the average of the sources: what this metric does not see.
     """
 
     name: str
     convention: str
-    unit: str
-    higher_is_better: bool
-    digits: int
+    family: str
     source: str
-    score: Callable[[Tensor, Tensor, Tensor], Tensor]
+    score: Callable[..., Tensor]
+    unit: str = ""
+    higher_is_better: bool = True
+    digits: int = 4
     variant: bool = False
     local: bool = True
+    rewards: tuple[str, ...] = ()
+
+    def __call__(self, a: Tensor, b: Tensor, fused: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Score fused images, (N,), inside a mask where one is given: NaN there if the metric is not local."""
+        if mask is None:
+            return self.score(a, b, fused) + 0.0  # no score is -0
+        if self.local:
+            return self.score(a, b, fused, mask=mask) + 0.0
+        return torch.full(fused.shape[:1], torch.nan, dtype=torch.float64, device=fused.device)
 
     @property
     def label(self) -> str:
@@ -79,22 +96,23 @@ def sharing() -> Iterator[None]:
 
 
 def shared(function: Callable[..., Made]) -> Callable[..., Made]:
-    """Mark a function of tensors (and hashable values, by position) as work that several metrics need.
+    """Mark a function of tensors (and hashable values) as work that several metrics need.
 
     Its results are used by others, so nobody changes them in place.
     """
 
     @wraps(function)
-    def once(*arguments: Any) -> Made:
+    def once(*arguments: Any, **named: Any) -> Made:
         made = _made.get()
         if made is None:
-            return function(*arguments)
+            return function(*arguments, **named)
         # By identity: tensors are not compared. With a tensor goes what was made of it, before another gets its
         # identity: the maps of one metric's own images would otherwise fill the memory.
-        key = (function, *(id(x) if isinstance(x, Tensor) else x for x in arguments))
+        values = (*arguments, *named.values())
+        key = (function, *named, *(id(x) if isinstance(x, Tensor) else x for x in values))
         if key not in made:
-            result = function(*arguments)
-            watched = [ref(x, lambda _: made.pop(key, None)) for x in arguments if isinstance(x, Tensor)]
+            result = function(*arguments, **named)
+            watched = [ref(x, lambda _: made.pop(key, None)) for x in values if isinstance(x, Tensor)]
             made[key] = result, watched, _bytes(result)
             while sum(entry[2] for entry in made.values()) > KEPT and len(made) > 1:
                 del made[next(iter(made))]
@@ -117,37 +135,52 @@ def score(
 ) -> dict[str, Tensor]:
     """Score fused images by several metrics, which share their work: label of the metric to (N,).
 
-    Inside a mask, (1, H, W) or (N, H, W) bool, where one is given; see `inside`.
+    Inside a mask, (1, H, W) or (N, H, W) bool, where one is given; see `total`.
     """
     metrics = tuple(metrics)
     scores: dict[str, list[Tensor]] = {metric.label: [] for metric in metrics}
     size = max(1, PORTION // fused.shape[1:].numel())
     with sharing():
         for n in range(0, max(1, fused.shape[0]), size):
-            x, y, f = (image if image.shape[0] == 1 else image[n : n + size] for image in (a, b, fused))
-            token = _mask.set(mask if mask is None or mask.shape[0] == 1 else mask[n : n + size])
-            try:
-                for metric in metrics:
-                    scores[metric.label].append(_score(metric, x, y, f))
-            finally:
-                _mask.reset(token)
+            part = slice(n, n + size)
+            x, y, f = (image if image.shape[0] == 1 else image[part] for image in (a, b, fused))
+            where = mask if mask is None or mask.shape[0] == 1 else mask[part]
+            for metric in metrics:
+                scores[metric.label].append(metric(x, y, f, where))
     return {label: torch.cat(parts) for label, parts in scores.items()}
 
 
-def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
-    if metric.local or _mask.get() is None:
-        return metric.score(a, b, fused) + 0.0  # no score is -0
-    return torch.full(fused.shape[:1], torch.nan, dtype=torch.float64, device=fused.device)
+# How a record is made of a function of one or two images. A `partial` of these can be sent to another process.
+def of_fused(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+    """Score the fused image by a metric that does not look at the sources."""
+    del a, b
+    return metric(fused, **options)
 
 
-def inside(values: Tensor, outside: float = 0, step: int = 1) -> Tensor:
-    """Give the values of a map inside the mask that images are scored in, and `outside` elsewhere; without one, all.
+def sum_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+    """Add a metric of one source and the fused image over both sources."""
+    return metric(a, fused, **options) + metric(b, fused, **options)
+
+
+def mean_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+    """Average a metric of one source and the fused image over both sources."""
+    return sum_over_sources(a, b, fused, metric=metric, **options) / 2
+
+
+def scaled(
+    a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], factor: float, **options: Any
+) -> Tensor:
+    """Multiply a metric by a number."""
+    return factor * metric(a, b, fused, **options)
+
+
+def inside(values: Tensor, mask: Tensor | None, outside: float = 0, step: int = 1) -> Tensor:
+    """Give the values of a map that lie inside a mask, and `outside` elsewhere; without a mask, all.
 
     A map, (..., h, w), has its middle in the middle of the image, and its values lie `step` pixels apart. The value of
     a window so belongs to the pixel in its middle (of an even window, the later of the two). Where that pixel is in
-    the mask the value counts, whatever else the window sees.
+    the mask, (1, H, W) or (N, H, W) bool, the value counts, whatever else the window sees.
     """
-    mask = _mask.get()
     if mask is None:
         return values
     rows, columns = (
@@ -159,27 +192,29 @@ def inside(values: Tensor, outside: float = 0, step: int = 1) -> Tensor:
     return torch.where(mask[:, rows.unsqueeze(1), columns], values, outside)
 
 
-def total(values: Tensor, step: int = 1) -> Tensor:
-    """Sum a map over the mask, or the whole of it: (..., h, w) to (...). See `inside`.
+def total(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
+    """Sum a map, or what of it lies inside a mask: (..., h, w) to (...). See `inside`.
 
     Examples
     --------
     >>> total(torch.ones(3, 4, 5)).tolist()
     [20.0, 20.0, 20.0]
+    >>> total(torch.ones(1, 2, 2), torch.tensor([[[True, False], [False, False]]])).tolist()
+    [1.0]
     """
-    return inside(values, 0, step).sum(dim=(-2, -1))
+    return inside(values, mask, 0, step).sum(dim=(-2, -1))
 
 
-def count(values: Tensor, step: int = 1) -> Tensor:
-    """Count a map's values in the mask, or all: (N, h, w) to (N,) or (1,), float64. See `inside`."""
-    return total(torch.ones_like(values[:1], dtype=torch.float64), step)
+def count(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
+    """Count a map's values, or those inside a mask: (N, h, w) to (N,) or (1,), float64. See `inside`."""
+    return total(torch.ones_like(values[:1], dtype=torch.float64), mask, step)
 
 
-def mean(values: Tensor, step: int = 1) -> Tensor:
-    """Average a map over the mask, or the whole of it: (N, h, w) to (N,); NaN where there is nothing. See `inside`."""
-    if _mask.get() is None:
+def mean(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
+    """Average a map, or what of it lies inside a mask: (N, h, w) to (N,); NaN where there is nothing. See `inside`."""
+    if mask is None:
         return values.mean(dim=(-2, -1))
-    return total(values, step) / count(values, step)
+    return total(values, mask, step) / count(values, mask, step)
 
 
 @shared
@@ -190,6 +225,8 @@ def grey_levels(image: Tensor) -> Tensor:
 
     Raises
     ------
+    TypeError
+        If the image is no tensor.
     ValueError
         If the image is not (N, H, W) with H, W >= 2, not of those types, not finite, or out of its range.
 
@@ -200,8 +237,7 @@ def grey_levels(image: Tensor) -> Tensor:
     >>> grey_levels(torch.tensor([[[0.0, 1.0], [0.2, 0.0]]], dtype=torch.float64)).tolist()
     [[[0.0, 255.0], [51.0, 0.0]]]
     """
-    if image.ndim != 3 or min(image.shape[1:]) < 2:
-        raise ValueError(f"a metric takes images of shape (N, H, W), at least 2 x 2, not {tuple(image.shape)}")
+    _batches(image)
     if image.dtype == torch.uint8:
         return image.double()
     if not image.is_floating_point():
@@ -245,15 +281,51 @@ def grey_codes(image: Tensor) -> Tensor:
     return grey_levels(image).round().long()
 
 
+@shared
+def stretched(image: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Spread an image's grey levels over 0 to 255, rounded half up, as uint8.
+
+    Some codes do it to every image before they score it. The levels stay distinct, so entropies do not change. A
+    constant image is left as it is; those codes fail on one that is not black. With a mask, the levels inside it are
+    spread, and what lies outside is cut at 0 and 255.
+
+    Examples
+    --------
+    >>> stretched(torch.tensor([[[10, 11], [12, 12]]], dtype=torch.uint8)).tolist()
+    [[[0, 128], [255, 255]]]
+    """
+    codes = grey_codes(image)
+    low = inside(codes, mask, 255).amin(dim=(-2, -1), keepdim=True)
+    high = inside(codes, mask, 0).amax(dim=(-2, -1), keepdim=True)
+    spread = ((codes - low) / (high - low).clamp(min=1) * 255 + 0.5).floor().clamp(0, 255)
+    return torch.where(high > low, spread, codes).to(torch.uint8)
+
+
 def same_size(*images: Tensor) -> None:
     """Check that images can be compared: one height and width, and one number of images or a single one.
 
     Raises
     ------
+    TypeError
+        If one is no tensor.
     ValueError
         If they cannot.
     """
+    _batches(*images)
     counts = {image.shape[0] for image in images} - {1}
     if len(counts) > 1 or len({image.shape[1:] for image in images}) > 1:
         shapes = " and ".join(str(tuple(image.shape)) for image in images)
         raise ValueError(f"images of one size are compared, not {shapes}")
+
+
+def _batches(*images: object) -> None:
+    """Check that these are tensors (N, H, W); a first caller often has a NumPy array or a single image."""
+    for image in images:
+        if not isinstance(image, Tensor):
+            raise TypeError(
+                f"a metric takes torch tensors (N, H, W), not {type(image).__module__}.{type(image).__name__}; "
+                "torch.from_numpy(x)[None] makes one of a NumPy image x"
+            )
+        if image.ndim != 3 or min(image.shape[1:]) < 2:
+            cure = "; x[None] makes a batch of an image x" if image.ndim == 2 else ""
+            raise ValueError(f"a metric takes images (N, H, W), at least 2 x 2, not {tuple(image.shape)}{cure}")

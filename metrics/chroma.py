@@ -20,7 +20,7 @@ TO_XYZ = (
 )
 
 
-def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean chromatic difference to the coloured sources, D_ab = mean of sqrt((a*_f - a*_s)^2 + (b*_f - b*_s)^2).
 
     a* and b* are the chromatic coordinates of CIELAB, so this is the CIE's colour difference of 1976 without its part
@@ -32,6 +32,8 @@ def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
         The sources, (N, 3, H, W) or (1, 3, H, W); uint8, or floating in [0, 1].
     fused
         The fused images, (N, 3, H, W).
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -55,10 +57,10 @@ def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> chromatic_difference(grey, red, red).item(), round(chromatic_difference(grey, red, grey).item(), 1)
     (0.0, 104.6)
     """
-    return _over_coloured(a, b, fused, lambda x, f: mean(torch.linalg.vector_norm(_ab(f) - _ab(x), dim=1)))
+    return _over_coloured(a, b, fused, lambda x, f: mean(torch.linalg.vector_norm(_ab(f) - _ab(x), dim=1), mask))
 
 
-def hue_difference(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def hue_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean hue difference to the coloured sources, D_H = mean of sqrt(D_ab^2 - (C_f - C_s)^2), C = sqrt(a*^2 + b*^2).
 
     The part of `chromatic_difference` that no change of saturation explains: fading to grey has none, a turned hue
@@ -72,10 +74,10 @@ def hue_difference(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> [round(hue_difference(grey, red, f).item(), 1) for f in (red, grey, red.flip(1))]
     [0.0, 0.0, 172.6]
     """
-    return _over_coloured(a, b, fused, lambda x, f: mean(_hue_difference(_ab(x), _ab(f))))
+    return _over_coloured(a, b, fused, lambda x, f: mean(_hue_difference(_ab(x), _ab(f)), mask))
 
 
-def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean correlation of Cb and of Cr with the coloured sources', CC_chroma.
 
     Pearson's r over the pixels of the colour differences of BT.601, B - Y and R - Y, and the mean of the two. Shapes
@@ -95,7 +97,7 @@ def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> round(chroma_correlation(x, x, x // 2).item(), 6)
     1.0
     """
-    return _over_coloured(a, b, fused, _correlation)
+    return _over_coloured(a, b, fused, lambda x, f: _correlation(x, f, mask))
 
 
 def coloured(image: Tensor) -> Tensor:
@@ -113,9 +115,9 @@ def _over_coloured(a: Tensor, b: Tensor, fused: Tensor, score: Callable[[Tensor,
     return (of_a + of_b) / (coloured(a).double() + coloured(b).double())
 
 
-def _correlation(source: Tensor, fused: Tensor) -> Tensor:
+def _correlation(source: Tensor, fused: Tensor, mask: Tensor | None) -> Tensor:
     pairs = zip(_colour_differences(source), _colour_differences(fused), strict=True)
-    blue, red = (pearson(x, f) for x, f in pairs)
+    blue, red = (pearson(x, f, mask) for x, f in pairs)
     return (blue + red) / 2
 
 
@@ -145,9 +147,9 @@ def _ab(image: Tensor) -> Tensor:
 D_AB = Metric(
     name="D_ab",
     convention="cie",
+    family="colour",
     unit="CIELAB units",
     higher_is_better=False,
-    digits=4,
     source="CIE 1976 colour difference without lightness, mean over the coloured sources",
     score=chromatic_difference,
 )
@@ -155,9 +157,9 @@ D_AB = Metric(
 D_H = Metric(
     name="D_H",
     convention="cie",
+    family="colour",
     unit="CIELAB units",
     higher_is_better=False,
-    digits=4,
     source="CIE 1976 hue difference, mean over the coloured sources",
     score=hue_difference,
 )
@@ -165,9 +167,7 @@ D_H = Metric(
 CC_CHROMA = Metric(
     name="CC_chroma",
     convention="bt601",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="colour",
     source="Pearson's correlation of Cb and of Cr, mean of both and over the coloured sources",
     score=chroma_correlation,
 )

@@ -3,22 +3,25 @@
 None of them looks at the sources: noise scores high in all three.
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, mean
+from fusebench.metrics.base import Metric, grey_levels, mean, of_fused
 from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
 
-def standard_deviation(fused: Tensor) -> Tensor:
+def standard_deviation(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Deviation of the grey levels from their mean, SD = sqrt(sum (f - mean f)^2 / (H W)).
 
     Parameters
     ----------
     fused
         Shape (N, H, W); uint8, or floating in [0, 1].
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -41,7 +44,7 @@ def standard_deviation(fused: Tensor) -> Tensor:
     [5.0]
     """
     f = grey_levels(fused)
-    return mean((f - mean(f).view(-1, 1, 1)).square()).sqrt()
+    return mean((f - mean(f, mask).view(-1, 1, 1)).square(), mask).sqrt()
 
 
 def mean_column_deviation(fused: Tensor) -> Tensor:
@@ -57,7 +60,9 @@ def mean_column_deviation(fused: Tensor) -> Tensor:
     return grey_levels(fused).std(dim=-2).mean(dim=-1)
 
 
-def average_gradient(fused: Tensor, differences: Literal["central", "forward"] = "central") -> Tensor:
+def average_gradient(
+    fused: Tensor, differences: Literal["central", "forward"] = "central", *, mask: Tensor | None = None
+) -> Tensor:
     """Average gradient, AG = mean of sqrt((f_x^2 + f_y^2) / 2).
 
     Parameters
@@ -67,6 +72,8 @@ def average_gradient(fused: Tensor, differences: Literal["central", "forward"] =
     differences
         "central": half the difference of a pixel's two neighbours, at the border the difference to the one there is.
         "forward": the difference to the next pixel, 0 behind the last.
+    mask
+        See `standard_deviation`.
 
     Returns
     -------
@@ -90,18 +97,20 @@ def average_gradient(fused: Tensor, differences: Literal["central", "forward"] =
     A ramp of 2 grey levels per column: sqrt(2^2 / 2) everywhere, but for the column behind which nothing comes.
 
     >>> ramp = torch.tensor([[[0, 2, 4, 6], [0, 2, 4, 6]]], dtype=torch.uint8)
-    >>> average_gradient(ramp).item() == 2**0.5, average_gradient(ramp, "forward").item() == 0.75 * 2**0.5
-    (True, True)
+    >>> round(average_gradient(ramp).item(), 6), round(average_gradient(ramp, "forward").item(), 6)
+    (1.414214, 1.06066)
     """
     f = grey_levels(fused)
     if differences == "central":
         f_y, f_x = torch.gradient(f, dim=(-2, -1))
     else:
         f_y, f_x = F.pad(f.diff(dim=-2), (0, 0, 0, 1)), F.pad(f.diff(dim=-1), (0, 1))
-    return mean(((f_x.square() + f_y.square()) / 2).sqrt())
+    return mean(((f_x.square() + f_y.square()) / 2).sqrt(), mask)
 
 
-def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replicate") -> Tensor:
+def edge_intensity(
+    fused: Tensor, border: Literal["replicate", "zero"] = "replicate", *, mask: Tensor | None = None
+) -> Tensor:
     """Edge intensity, EI = mean of sqrt(s_x^2 + s_y^2) with Sobel's s_x, s_y.
 
     Parameters
@@ -111,6 +120,8 @@ def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replic
     border
         What lies around the image: "replicate", its outermost pixels again; "zero", black, which makes an edge of the
         border of every image that is not black there.
+    mask
+        See `standard_deviation`.
 
     Returns
     -------
@@ -138,32 +149,32 @@ def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replic
     [12.0]
     """
     mode = "replicate" if border == "replicate" else "constant"
-    return mean(gradient_magnitude(grey_levels(fused), 2, mode))
+    return mean(gradient_magnitude(grey_levels(fused), 2, mode), mask)
 
 
 def _average_gradient_over_fewer(fused: Tensor) -> Tensor:
+    mean_of_all = average_gradient(fused)
     height, width = fused.shape[1:]
-    return average_gradient(fused) * (height * width / ((height - 1) * (width - 1)))
+    return mean_of_all * (height * width / ((height - 1) * (width - 1)))
 
 
 SD = Metric(
     name="SD",
     convention="rao",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="population standard deviation; Rao 1997",
-    score=lambda a, b, fused: standard_deviation(fused),  # noqa: ARG005  a record has one signature
+    score=partial(of_fused, metric=standard_deviation),
+    rewards=("noise",),
 )
 
 SD_MFIF = Metric(
     name="SD",
     convention="mfif",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="MFIF-Metrics: mean of the columns' sample deviations, blind to what differs between columns",
-    score=lambda a, b, fused: mean_column_deviation(fused),  # noqa: ARG005
+    score=partial(of_fused, metric=mean_column_deviation),
     variant=True,
     local=False,
 )
@@ -171,21 +182,20 @@ SD_MFIF = Metric(
 AG = Metric(
     name="AG",
     convention="cui",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="Cui et al. 2015, with central differences, mean over all pixels",
-    score=lambda a, b, fused: average_gradient(fused),  # noqa: ARG005
+    score=partial(of_fused, metric=average_gradient),
+    rewards=("noise",),
 )
 
 AG_VIFB = Metric(
     name="AG",
     convention="vifb",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="VIFB: a sum over H W pixels divided by (H - 1)(W - 1); so do MEFB, Tang, dungdz and kien",
-    score=lambda a, b, fused: _average_gradient_over_fewer(fused),  # noqa: ARG005
+    score=partial(of_fused, metric=_average_gradient_over_fewer),
     variant=True,
     local=False,
 )
@@ -193,32 +203,30 @@ AG_VIFB = Metric(
 AG_MFIF = Metric(
     name="AG",
     convention="mfif",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="MFIF-Metrics: forward differences, 0 behind the last row and column, mean over all pixels",
-    score=lambda a, b, fused: average_gradient(fused, "forward"),  # noqa: ARG005
+    score=partial(of_fused, metric=average_gradient, differences="forward"),
     variant=True,
 )
 
 EI = Metric(
     name="EI",
     convention="rajalingam",
+    family="gradient",
     unit="8 grey levels",
-    higher_is_better=True,
-    digits=4,
     source="Rajalingam and Priya 2018, border replicated",
-    score=lambda a, b, fused: edge_intensity(fused),  # noqa: ARG005
+    score=partial(of_fused, metric=edge_intensity),
+    rewards=("noise",),
 )
 
 EI_IVIF_ZOO = Metric(
     name="EI",
     convention="ivif_zoo",
+    family="gradient",
     unit="8 grey levels",
-    higher_is_better=True,
-    digits=4,
     source="IVIF_ZOO: black around the image, which counts as an edge",
-    score=lambda a, b, fused: edge_intensity(fused, "zero"),  # noqa: ARG005
+    score=partial(of_fused, metric=edge_intensity, border="zero"),
     variant=True,
 )
 

@@ -5,22 +5,36 @@ sources gets the best error, whatever it looks like.
 """
 
 import math
+from functools import partial
 
 import torch
-from fusebench.metrics.base import Metric, count, grey_levels, inside, mean, same_size, shared, total
+from fusebench.metrics.base import (
+    Metric,
+    count,
+    grey_levels,
+    inside,
+    mean,
+    mean_over_sources,
+    same_size,
+    scaled,
+    shared,
+    total,
+)
 from torch import Tensor
 
 # Grey levels within this are one: a constant in [0, 1] is constant to rounding after its scaling to 255.
 CONSTANT = 1e-9
 
 
-def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean squared error, averaged over the sources, MSE = (mse(f, a) + mse(f, b)) / 2.
 
     Parameters
     ----------
     a, b, fused
         Shape (N, H, W); uint8, or floating in [0, 1].
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -39,10 +53,10 @@ def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> mean_squared_error(a, b, f).tolist()
     [26.0]
     """
-    return (_squared_error(a, fused) + _squared_error(b, fused)) / 2
+    return mean_over_sources(a, b, fused, metric=_squared_error, mask=mask)
 
 
-def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Root mean squared error, averaged over the sources, RMSE = (rmse(f, a) + rmse(f, b)) / 2.
 
     Shapes and errors as `mean_squared_error`; in grey levels of 0 to 255. The mean of the roots, which is at most the
@@ -59,10 +73,12 @@ def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> root_mean_squared_error(a, b, f).tolist()
     [5.0]
     """
-    return (_squared_error(a, fused).sqrt() + _squared_error(b, fused).sqrt()) / 2
+    return (_squared_error(a, fused, mask=mask).sqrt() + _squared_error(b, fused, mask=mask).sqrt()) / 2
 
 
-def peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, peak: float | Tensor = 255.0) -> Tensor:
+def peak_signal_to_noise_ratio(
+    a: Tensor, b: Tensor, fused: Tensor, peak: float | Tensor = 255.0, *, mask: Tensor | None = None
+) -> Tensor:
     """Peak signal-to-noise ratio of the averaged error, PSNR = 10 log10(peak^2 / MSE).
 
     Shapes and errors as `mean_squared_error`.
@@ -73,6 +89,8 @@ def peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, peak: float 
         Shape (N, H, W); uint8, or floating in [0, 1].
     peak
         The largest value a pixel could have, on the scale from 0 to 255; a number, or one for each image, (N,).
+    mask
+        See `mean_squared_error`.
 
     Returns
     -------
@@ -90,10 +108,10 @@ def peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, peak: float 
     >>> peak_signal_to_noise_ratio(a, a, f).tolist(), peak_signal_to_noise_ratio(a, a, a).tolist()
     ([0.0], [inf])
     """
-    return _decibels(mean_squared_error(a, b, fused), peak)
+    return _decibels(mean_squared_error(a, b, fused, mask=mask), peak)
 
 
-def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean of the two sources' peak signal-to-noise ratios, peak 255, in dB.
 
     Shapes and errors as `mean_squared_error`. +inf where the fused image equals either source.
@@ -106,10 +124,11 @@ def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor) -> Tens
     >>> round(mean_peak_signal_to_noise_ratio(a, b, f).item(), 4)
     30.0
     """
-    return (_decibels(_squared_error(a, fused), 255.0) + _decibels(_squared_error(b, fused), 255.0)) / 2
+    of_a, of_b = (_decibels(_squared_error(source, fused, mask=mask), 255.0) for source in (a, b))
+    return (of_a + of_b) / 2
 
 
-def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate VIFB's "RMSE": sqrt(sum (f - x)^2) / (H W), averaged over the sources.
 
     Shapes and errors as `mean_squared_error`. The root is taken before the division: the value is RMSE / sqrt(H W),
@@ -121,10 +140,37 @@ def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> norm_over_pixels(a, b, f).tolist()
     [2.5]
     """
-    return root_mean_squared_error(a, b, fused) / count(fused).sqrt()
+    return root_mean_squared_error(a, b, fused, mask=mask) / count(fused, mask).sqrt()
 
 
-def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def decibels_of_norm(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Emulate VIFB's PSNR, 10 log10(255^2 / x) with x of `norm_over_pixels` in the place of the MSE.
+
+    Examples
+    --------
+    10 log10(255^2 / 2.5):
+
+    >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
+    >>> round(decibels_of_norm(a, b, f).item(), 4)
+    44.1514
+    """
+    return _decibels(norm_over_pixels(a, b, fused, mask=mask), 255.0)
+
+
+def ratio_to_own_peak(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Emulate CDDFuse's PSNR: the fused image's maximum is the peak, so that a darker image has a lower score.
+
+    Examples
+    --------
+    >>> a, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (90, 100))
+    >>> round(ratio_to_own_peak(a, a, f).item(), 4)
+    20.0
+    """
+    peak = inside(grey_levels(fused), mask).amax(dim=(-2, -1))
+    return peak_signal_to_noise_ratio(a, b, fused, peak, mask=mask)
+
+
+def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Correlation coefficient, averaged over the sources, CC = (r(f, a) + r(f, b)) / 2, with Pearson's r.
 
     Parameters
@@ -150,11 +196,10 @@ def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> correlation_coefficient(a, 9 - a, a).tolist(), correlation_coefficient(a, 0 * a, a).tolist()
     ([0.0], [nan])
     """
-    both: Tensor = (correlation(fused, a) + correlation(fused, b)) / 2
-    return both
+    return mean_over_sources(a, b, fused, metric=correlation, mask=mask)
 
 
-def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Sum of the correlations of differences, SCD = r(f - b, a) + r(f - a, b), with Pearson's r.
 
     What the fused image has beyond one source should be the other.
@@ -188,11 +233,11 @@ def sum_of_correlations_of_differences(a: Tensor, b: Tensor, fused: Tensor) -> T
     """
     same_size(a, b, fused)
     x, y, f = grey_levels(a), grey_levels(b), grey_levels(fused)
-    return pearson(f - y, x) + pearson(f - x, y)
+    return pearson(f - y, x, mask) + pearson(f - x, y, mask)
 
 
 @shared
-def correlation(x: Tensor, y: Tensor) -> Tensor:
+def correlation(x: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Pearson's correlation of two images' grey levels, r(x, y), from -1 to 1.
 
     Shapes and errors as `mean_squared_error`. NaN where an image is constant.
@@ -204,26 +249,26 @@ def correlation(x: Tensor, y: Tensor) -> Tensor:
     ([-1.0], [nan])
     """
     same_size(x, y)
-    return pearson(grey_levels(x), grey_levels(y))
+    return pearson(grey_levels(x), grey_levels(y), mask)
 
 
-def pearson(x: Tensor, y: Tensor) -> Tensor:
+def pearson(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
     """Pearson's correlation of maps, (N, H, W) float64 to (N,); NaN where one is constant."""
-    (x_deviation, x_norm), (y_deviation, y_norm) = _deviation(x), _deviation(y)
-    return total(x_deviation * y_deviation) / (x_norm * y_norm)
+    (x_deviation, x_norm), (y_deviation, y_norm) = _deviation(x, mask), _deviation(y, mask)
+    return total(x_deviation * y_deviation, mask) / (x_norm * y_norm)
 
 
-def _deviation(x: Tensor) -> tuple[Tensor, Tensor]:
+def _deviation(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Give x - mean x, and its norm; NaN for that of a constant."""
-    deviation = x - mean(x).view(-1, 1, 1)
-    constant = inside(x, -math.inf).amax(dim=(-2, -1)) - inside(x, math.inf).amin(dim=(-2, -1)) <= CONSTANT
-    return deviation, torch.where(constant, torch.nan, total(deviation.square()).sqrt())
+    deviation = x - mean(x, mask).view(-1, 1, 1)
+    highest, lowest = inside(x, mask, -math.inf).amax(dim=(-2, -1)), inside(x, mask, math.inf).amin(dim=(-2, -1))
+    return deviation, torch.where(highest - lowest <= CONSTANT, torch.nan, total(deviation.square(), mask).sqrt())
 
 
 @shared
-def _squared_error(source: Tensor, fused: Tensor) -> Tensor:
+def _squared_error(source: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     same_size(source, fused)
-    return mean((grey_levels(source) - grey_levels(fused)).square())
+    return mean((grey_levels(source) - grey_levels(fused)).square(), mask)
 
 
 def _decibels(squared_error: Tensor, peak: float | Tensor) -> Tensor:
@@ -234,6 +279,7 @@ def _decibels(squared_error: Tensor, peak: float | Tensor) -> Tensor:
 MSE = Metric(
     name="MSE",
     convention="two sources",
+    family="error",
     unit="grey levels^2",
     higher_is_better=False,
     digits=2,
@@ -244,20 +290,20 @@ MSE = Metric(
 MSE_TANG = Metric(
     name="MSE",
     convention="tang",
-    unit="",
+    family="error",
     higher_is_better=False,
     digits=5,
     source="Tang: of images in [0, 1]; so do IVIF_ZOO, cslib and dungdz",
-    score=lambda a, b, fused: mean_squared_error(a, b, fused) / 255**2,
+    score=partial(scaled, metric=mean_squared_error, factor=1 / 255**2),
     variant=True,
 )
 
 RMSE = Metric(
     name="RMSE",
     convention="two sources",
+    family="error",
     unit="grey levels",
     higher_is_better=False,
-    digits=4,
     source="Jagalingam and Hegde 2015; mean over the two sources, grey levels 0 to 255",
     score=root_mean_squared_error,
 )
@@ -265,7 +311,7 @@ RMSE = Metric(
 RMSE_VIFB = Metric(
     name="RMSE",
     convention="vifb",
-    unit="",
+    family="error",
     higher_is_better=False,
     digits=5,
     source="VIFB: the root taken before the division by H W, so that it depends on the images' size; so does kien",
@@ -276,20 +322,19 @@ RMSE_VIFB = Metric(
 RMSE_CSLIB = Metric(
     name="RMSE",
     convention="cslib",
-    unit="",
+    family="error",
     higher_is_better=False,
     digits=5,
     source="cslib: of images in [0, 1]",
-    score=lambda a, b, fused: root_mean_squared_error(a, b, fused) / 255,
+    score=partial(scaled, metric=root_mean_squared_error, factor=1 / 255),
     variant=True,
 )
 
 PSNR = Metric(
     name="PSNR",
     convention="two sources",
+    family="error",
     unit="dB",
-    higher_is_better=True,
-    digits=4,
     source="Jagalingam and Hegde 2015; of the mean of the two sources' MSE, peak 255",
     score=peak_signal_to_noise_ratio,
 )
@@ -297,45 +342,39 @@ PSNR = Metric(
 PSNR_TANG = Metric(
     name="PSNR",
     convention="tang",
+    family="error",
     unit="dB",
-    higher_is_better=True,
-    digits=4,
     source="Tang: errors of images in [0, 1] against a peak of 255, 48.13 dB too high; so does IVIF_ZOO",
     # On one scale: a peak of 255 * 255 against errors of 0 to 255.
-    score=lambda a, b, fused: peak_signal_to_noise_ratio(a, b, fused, peak=255.0**2),
+    score=partial(peak_signal_to_noise_ratio, peak=255.0**2),
     variant=True,
 )
 
 PSNR_VIFB = Metric(
     name="PSNR",
     convention="vifb",
+    family="error",
     unit="dB",
-    higher_is_better=True,
-    digits=4,
     source="VIFB: sqrt(sum d^2) / (H W) taken for the MSE, so that it depends on the images' size; so do MEFB and kien",
-    score=lambda a, b, fused: _decibels(norm_over_pixels(a, b, fused), 255.0),
+    score=decibels_of_norm,
     variant=True,
 )
 
 PSNR_CDDFUSE = Metric(
     name="PSNR",
     convention="cddfuse",
+    family="error",
     unit="dB",
-    higher_is_better=True,
-    digits=4,
     source="CDDFuse: the fused image's maximum as peak, so that a darker image has a lower score; -inf for a black one",
-    score=lambda a, b, fused: peak_signal_to_noise_ratio(
-        a, b, fused, peak=inside(grey_levels(fused)).amax(dim=(-2, -1))
-    ),
+    score=ratio_to_own_peak,
     variant=True,
 )
 
 PSNR_DUNGDZ = Metric(
     name="PSNR",
     convention="dungdz",
+    family="error",
     unit="dB",
-    higher_is_better=True,
-    digits=4,
     source="Image-Fusion-Metric (dungdz): mean of the two sources' PSNR, +inf as soon as one source is returned",
     score=mean_peak_signal_to_noise_ratio,
     variant=True,
@@ -344,9 +383,7 @@ PSNR_DUNGDZ = Metric(
 CC = Metric(
     name="CC",
     convention="pearson",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="error",
     source="Pearson's correlation, mean over the two sources",
     score=correlation_coefficient,
 )
@@ -354,9 +391,7 @@ CC = Metric(
 SCD = Metric(
     name="SCD",
     convention="aslantas",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="error",
     source="Aslantas and Bendes 2015",
     score=sum_of_correlations_of_differences,
 )

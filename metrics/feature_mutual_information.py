@@ -9,11 +9,12 @@ rounded to 1e-9 grey levels and 0.57 of those rounded to 1e-6, and a published c
 
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, mean, same_size
+from fusebench.metrics.base import Metric, grey_levels, same_size, total
 from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
@@ -26,8 +27,16 @@ RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 ROUNDING = 1e-9
 
 
-def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Callable[[Tensor], Tensor]) -> Tensor:
-    """Mean over all 3 x 3 windows of the normalised information between features, FMI = (I(a, f) + I(b, f)) / 2.
+def feature_mutual_information(
+    a: Tensor,
+    b: Tensor,
+    fused: Tensor,
+    feature: Callable[[Tensor], Tensor],
+    counting: Literal["all", "filled"] = "all",
+    *,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Mean over 3 x 3 windows of the normalised information between features, FMI = (I(a, f) + I(b, f)) / 2.
 
     In a window, the nine feature values minus their minimum, divided by their sum, are taken for the probabilities of
     the places 1 to 9 (down the columns). With P and Q the cumulated p and q of two images, r Pearson's correlation of
@@ -44,6 +53,11 @@ def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Cal
         Shape (N, H, W), H, W >= 3; uint8, or floating in [0, 1].
     feature
         From images to their features, (N, h, w) float64: `pixels`, `gradient`, `edges` or `cosine_transform`.
+    counting
+        Which windows are averaged: "all", or "filled", those that are not constant in both the source and the fused
+        image.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -52,7 +66,8 @@ def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Cal
         distribution (negative entries enter the entropy with the logarithm of their size, as in the authors' code).
         A window that is equal in both images, or constant in both, has I = 1: flat background that is copied, or
         shifted in level, counts as kept. One that is constant in a single image has I = 0, and so has one in which
-        each image has a single value above its minimum, as no entropy is left to share.
+        each image has a single value above its minimum, as no entropy is left to share. With "filled" NaN where
+        there is no window to count for a source.
 
     Raises
     ------
@@ -66,6 +81,10 @@ def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Cal
     image fusion metric, AICT 2014, for the windows. The joint distribution is that of R. B. Nelsen, Discrete bivariate
     distributions with given marginals and correlation, Communications in Statistics 16 (1987).
 
+    The order of the places enters, so the score changes when all three images are flipped or transposed: on three real
+    pairs by up to 0.2 % of grey levels, 0.7 % of cosine coefficients, and 3 % of edges and of gradients, which are
+    horizontal.
+
     Examples
     --------
     One window; the fused image is the first source, and the second is constant.
@@ -78,7 +97,7 @@ def feature_mutual_information(a: Tensor, b: Tensor, fused: Tensor, feature: Cal
     if min(fused.shape[1:]) < 3:
         raise ValueError(f"a window has 3 x 3 pixels, the images {fused.shape[1]} x {fused.shape[2]}")
     f = feature(fused)
-    return (_information(feature(a), f) + _information(feature(b), f)) / 2
+    return (_information(feature(a), f, counting, mask) + _information(feature(b), f, counting, mask)) / 2
 
 
 def pixels(image: Tensor) -> Tensor:
@@ -102,9 +121,9 @@ def edges(image: Tensor) -> Tensor:
     """Give 1 on the thinned edges and 0 elsewhere.
 
     An edge is where the square of Sobel's magnitude (border replicated) exceeds four times its mean over the image, the
-    threshold that MATLAB's `edge` chooses. Edges are thinned by the algorithm of T. Y. Zhang, C. Y. Suen, A fast
-    parallel algorithm for thinning digital patterns, Communications of the ACM 27 (1984), but for the image's outermost
-    pixels, which stay.
+    threshold that MATLAB's `edge` chooses; so edges do not depend on contrast. They are thinned by the algorithm of
+    T. Y. Zhang, C. Y. Suen, A fast parallel algorithm for thinning digital patterns, Communications of the ACM 27
+    (1984), but for the image's outermost pixels, which stay.
 
     Notes
     -----
@@ -166,7 +185,7 @@ def _without_rounding(coefficients: Tensor) -> Tensor:
     return torch.where(coefficients.abs() > ROUNDING, coefficients, 0.0)
 
 
-def _information(x: Tensor, y: Tensor) -> Tensor:
+def _information(x: Tensor, y: Tensor, counting: str, mask: Tensor | None) -> Tensor:
     """Mean over the windows of two features of their normalised information, (N,)."""
     flat_x, flat_y = _flat(x), _flat(y)
     alike = _everywhere(x == y) | (flat_x & flat_y)
@@ -180,7 +199,8 @@ def _information(x: Tensor, y: Tensor) -> Tensor:
         place = row * width + column + steps
         windows = (feature.take(place + image * height * width * (feature.shape[0] > 1)) for feature in (x, y))
         score[image, row, column] = _window_information(*windows)
-    return mean(score)
+    counted = torch.ones_like(score) if counting == "all" else (~(flat_x & flat_y)).to(score)
+    return total(score * counted, mask) / total(counted, mask)
 
 
 def _flat(feature: Tensor) -> Tensor:
@@ -257,41 +277,43 @@ def _log(p: Tensor) -> Tensor:
 FMI_PIXEL = Metric(
     name="FMI_pixel",
     convention="haghighat",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of grey levels",
-    score=lambda a, b, fused: feature_mutual_information(a, b, fused, pixels),
+    score=partial(feature_mutual_information, feature=pixels),
 )
 
 FMI_GRADIENT = Metric(
     name="FMI_gradient",
     convention="haghighat",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of horizontal gradients",
-    score=lambda a, b, fused: feature_mutual_information(a, b, fused, gradient),
+    score=partial(feature_mutual_information, feature=gradient),
 )
 
 FMI_EDGE = Metric(
     name="FMI_edge",
     convention="haghighat",
-    unit="",
-    higher_is_better=True,
-    digits=4,
-    source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of thinned Sobel edges",
-    score=lambda a, b, fused: feature_mutual_information(a, b, fused, edges),
+    family="information",
+    source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of windows that hold an edge",
+    score=partial(feature_mutual_information, feature=edges, counting="filled"),
+    rewards=("contrast / 8",),
+)
+
+FMI_EDGE_DUNGDZ = Metric(
+    name="FMI_edge",
+    convention="dungdz",
+    family="information",
+    source="dungdz: windows without an edge count as kept, so that an image without edges scores best of all",
+    score=partial(feature_mutual_information, feature=edges),
+    variant=True,
 )
 
 FMI_DCT = Metric(
     name="FMI_dct",
     convention="haghighat",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of cosine coefficients",
-    score=lambda a, b, fused: feature_mutual_information(a, b, fused, cosine_transform),
+    score=partial(feature_mutual_information, feature=cosine_transform),
     local=False,
 )
 
@@ -299,5 +321,6 @@ RECORDS = (
     FMI_PIXEL,
     FMI_GRADIENT,
     FMI_EDGE,
+    FMI_EDGE_DUNGDZ,
     FMI_DCT,
 )

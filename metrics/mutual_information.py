@@ -6,15 +6,28 @@ divergence needs probabilities above 0, and the variants follow other code bases
 """
 
 import math
+from functools import partial
 
 import torch
-from fusebench.metrics.base import Metric, count, grey_codes, grey_levels, inside, mean, same_size, shared
+from fusebench.metrics.base import (
+    Metric,
+    count,
+    grey_codes,
+    grey_levels,
+    inside,
+    mean,
+    of_fused,
+    same_size,
+    scaled,
+    shared,
+    sum_over_sources,
+)
 from torch import Tensor
 
 LEVELS = 256
 
 
-def entropy(image: Tensor, offset: float = 0) -> Tensor:
+def entropy(image: Tensor, offset: float = 0, *, mask: Tensor | None = None) -> Tensor:
     """Shannon entropy of the grey levels, H(x) = -sum p log2 p.
 
     Parameters
@@ -24,11 +37,13 @@ def entropy(image: Tensor, offset: float = 0) -> Tensor:
     offset
         Added inside the logarithm, -sum p log2(p + offset). It is no part of the definition: some codes add it to
         avoid log2(0), which lowers every entropy a little.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
     Tensor
-        Shape (N,), float64, in bits: 0 for a constant image, 8 for one with all levels equally often.
+        Shape (N,), float64, in bits: 0 for a constant image, 8 for one with all levels equally often, such as noise.
 
     Raises
     ------
@@ -44,18 +59,20 @@ def entropy(image: Tensor, offset: float = 0) -> Tensor:
     >>> entropy(torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)).tolist()
     [1.0]
     """
-    p = probabilities(image)
+    p = probabilities(image, mask=mask)
     bits: Tensor = -torch.special.xlogy(p, p + offset).sum(dim=-1) / math.log(2)
     return bits
 
 
-def mutual_information(x: Tensor, y: Tensor) -> Tensor:
+def mutual_information(x: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mutual information of two images' grey levels, I(x, y) = sum p(x, y) log2(p(x, y) / (p(x) p(y))).
 
     Parameters
     ----------
     x, y
         Shape (N, H, W), both; uint8, or floating in [0, 1].
+    mask
+        See `entropy`.
 
     Returns
     -------
@@ -78,11 +95,11 @@ def mutual_information(x: Tensor, y: Tensor) -> Tensor:
     >>> mutual_information(x, x).tolist(), mutual_information(x, x.mT).tolist()
     ([1.0], [0.0])
     """
-    h_x, h_y, h_xy = _entropies(x, y)
+    h_x, h_y, h_xy = _entropies(x, y, mask=mask)
     return (h_x + h_y - h_xy).clamp(min=0)  # rounding may leave -1e-16
 
 
-def fusion_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def fusion_mutual_information(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Information the fused image shares with its sources, MI = I(f, a) + I(f, b).
 
     Shapes and errors as `mutual_information`; in bits, from 0 to 2 H(f). What the sources share is counted twice, and
@@ -99,17 +116,18 @@ def fusion_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> fusion_mutual_information(x, x.mT, x).tolist()
     [1.0]
     """
-    return mutual_information(fused, a) + mutual_information(fused, b)
+    return sum_over_sources(a, b, fused, metric=mutual_information, mask=mask)
 
 
-def normalised_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def normalised_mutual_information(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Information the fused image shares with its sources, relative to their entropies.
 
     M = I(f, a) / (H(f) + H(a)) + I(f, b) / (H(f) + H(b)), from 0 to 1; M(x, x, x) = 1. Shapes and errors as
     `mutual_information`.
 
     Where f and a source are both constant the term is 0 / 0 and is defined as 0: neither has information, so none
-    was carried over. A constant f scores 0 against any sources.
+    was carried over. A constant f scores 0 against any sources. An f that has lost contrast has few grey levels and a
+    small entropy: it can score better than the average of the sources.
 
     Notes
     -----
@@ -122,10 +140,10 @@ def normalised_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor
     >>> normalised_mutual_information(x, x, x).tolist(), normalised_mutual_information(x, x.mT, x).tolist()
     ([1.0], [0.5])
     """
-    return _share(fused, a) + _share(fused, b)
+    return sum_over_sources(a, b, fused, metric=_share, mask=mask)
 
 
-def mutual_information_per_source_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def mutual_information_per_source_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Give 2 (I(f, a) + I(f, b)) / (H(a) + H(b)), what ivif_zoo calls NMI.
 
     Shapes and errors as `mutual_information`; from 0 to 4. It is not bounded by its value for three equal images,
@@ -137,11 +155,12 @@ def mutual_information_per_source_entropy(a: Tensor, b: Tensor, fused: Tensor) -
     >>> mutual_information_per_source_entropy(x, x, x).tolist(), fusion_mutual_information(x, x, x).tolist()
     ([2.0], [2.0])
     """
-    total = entropy(a) + entropy(b)
-    return torch.where(total > 0, 2 * fusion_mutual_information(a, b, fused) / total.clamp(min=1e-300), 0.0)
+    total = entropy(a, mask=mask) + entropy(b, mask=mask)
+    both = fusion_mutual_information(a, b, fused, mask=mask)
+    return torch.where(total > 0, 2 * both / total.clamp(min=1e-300), 0.0)
 
 
-def saturated_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def saturated_mutual_information(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate a mutual information whose joint histogram saturates: levels 254 and 255 fall together in it.
 
     Shapes, unit and errors as `fusion_mutual_information`. The marginal entropies keep all 256 levels, so the value
@@ -155,10 +174,10 @@ def saturated_mutual_information(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> saturated_mutual_information(x, x, x).tolist()
     [4.0]
     """
-    return _saturated(fused, a) + _saturated(fused, b)
+    return sum_over_sources(a, b, fused, metric=_saturated, mask=mask)
 
 
-def cross_entropy(a: Tensor, b: Tensor, fused: Tensor, prior: float = 0.5) -> Tensor:
+def cross_entropy(a: Tensor, b: Tensor, fused: Tensor, prior: float = 0, *, mask: Tensor | None = None) -> Tensor:
     """Divergence of the fused image's grey levels from the sources', CE = (D(a || f) + D(b || f)) / 2.
 
     D(x || f) = sum p_x log2(p_x / p_f) over the 256 grey levels.
@@ -169,13 +188,16 @@ def cross_entropy(a: Tensor, b: Tensor, fused: Tensor, prior: float = 0.5) -> Te
         Shape (N, H, W); uint8, or floating in [0, 1].
     prior
         Added to the count of each level before the counts of an image become probabilities, not negative.
+    mask
+        See `entropy`.
 
     Returns
     -------
     Tensor
-        Shape (N,), float64, in bits: 0 where all histograms are equal, positive elsewhere. Where images lie does not
-        matter: a shuffled image has the same histogram. Finite for every image if the prior is positive; with
-        prior 0 it is +inf as soon as a source has a level that the fused image lacks.
+        Shape (N,), float64, in bits: 0 where all histograms are equal, positive elsewhere. Where grey levels lie does
+        not matter: a shuffled image has the same histogram. +inf as soon as a source has a level that the fused image
+        lacks, which nearly every fused image does; finite for every image if the prior is positive. Noise, which has
+        every level, so scores better than most fused images.
 
     Raises
     ------
@@ -186,29 +208,28 @@ def cross_entropy(a: Tensor, b: Tensor, fused: Tensor, prior: float = 0.5) -> Te
     -----
     The field calls the divergence of S. Kullback, R. A. Leibler, On information and sufficiency, 1951, "cross
     entropy", after D. M. Bulanon, T. F. Burks, V. Alchanatis, Image fusion of visible and thermal images for fruit
-    detection, Biosystems Engineering 103 (2009), and does not say what a level means that only one image has. Nearly
-    every fused image lacks some level of a source, so that the plain divergence is +inf on nearly every image. The
-    codes drop these levels, and what is left can be negative. Here the counts are estimates instead: half a count
-    for each level, the estimator of R. E. Krichevsky, V. K. Trofimov, The performance of universal encoding, IEEE
+    detection, Biosystems Engineering 103 (2009), and does not say what a level means that only one image has. By the
+    formula it is +inf. The codes drop such levels, and what is left can be negative (`truncated_cross_entropy`). A
+    prior of 1/2, the estimator of R. E. Krichevsky, V. K. Trofimov, The performance of universal encoding, IEEE
     Trans. Information Theory 27 (1981), keeps both what a divergence promises and a finite value.
 
     Examples
     --------
-    Two levels, equally often and 3 : 1, without a prior: D = log2(2 / 3) / 2 + log2(2) / 2.
+    Two levels, equally often and 3 : 1: D = log2(2 / 3) / 2 + log2(2) / 2. And a level that is lacking.
 
     >>> x = torch.tensor([[[0, 0], [9, 9]]], dtype=torch.uint8)
     >>> f = torch.tensor([[[0, 0], [0, 9]]], dtype=torch.uint8)
-    >>> round(cross_entropy(x, x, f, prior=0).item(), 6), cross_entropy(f, f, f).item()
-    (0.207519, 0.0)
+    >>> round(cross_entropy(x, x, f).item(), 6), cross_entropy(f, f, f).item(), cross_entropy(x, x, 0 * x).item()
+    (0.207519, 0.0, inf)
     """
     if prior < 0:
         raise ValueError(f"prior={prior}: a count cannot be negative")
     same_size(a, b, fused)
-    p_a, p_b, p_f = (_with_prior(image, prior) for image in (a, b, fused))
+    p_a, p_b, p_f = (_with_prior(image, prior, mask) for image in (a, b, fused))
     return (_divergence(p_a, p_f) + _divergence(p_b, p_f)) / 2
 
 
-def truncated_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def truncated_cross_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate the field's cross entropy: the divergences' sums run over the levels that both images have.
 
     Shapes and errors as `cross_entropy`; in bits. No divergence: it is negative where the fused image has the shared
@@ -223,12 +244,12 @@ def truncated_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     [-0.5]
     """
     same_size(a, b, fused)
-    p_f = probabilities(fused)
-    p_a, p_b = (torch.where(p_f > 0, probabilities(source), 0.0) for source in (a, b))
+    p_f = probabilities(fused, mask=mask)
+    p_a, p_b = (torch.where(p_f > 0, probabilities(source, mask=mask), 0.0) for source in (a, b))
     return (_divergence(p_a, p_f) + _divergence(p_b, p_f)) / 2
 
 
-def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate ivif_zoo's cross entropy: a binary one between sigmoids of grey levels, averaged over the pixels.
 
     Shapes and errors as `cross_entropy`; the result is in nats. The target is the mean of the sources' sigmoids, the
@@ -247,25 +268,25 @@ def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     s_a, s_b, s_f = (grey_levels(image).float().sigmoid() for image in (a, b, fused))
     target, predicted = ((s_a + s_b) / 2).clamp(1e-7, 1 - 1e-7), s_f.clamp(1e-7, 1 - 1e-7)
     losses = target * predicted.log() + (1 - target) * (1 - predicted).log()
-    return -mean(losses.double())
+    return -mean(losses.double(), mask)
 
 
-def _share(fused: Tensor, source: Tensor) -> Tensor:
-    h_f, h_s, h_fs = _entropies(fused, source)
+def _share(source: Tensor, fused: Tensor, *, mask: Tensor | None) -> Tensor:
+    h_s, h_f, h_sf = _entropies(source, fused, mask=mask)
     total = h_f + h_s
-    return torch.where(total > 0, (total - h_fs).clamp(min=0) / total.clamp(min=1e-300), 0.0)
+    return torch.where(total > 0, (total - h_sf).clamp(min=0) / total.clamp(min=1e-300), 0.0)
 
 
-def _saturated(fused: Tensor, source: Tensor) -> Tensor:
-    h_f, h_s, _ = _entropies(fused, source)
-    joint = joint_probabilities(fused, source)
+def _saturated(source: Tensor, fused: Tensor, *, mask: Tensor | None) -> Tensor:
+    h_s, h_f, _ = _entropies(source, fused, mask=mask)
+    joint = joint_probabilities(source, fused, mask=mask)
     rows = torch.cat([joint[:, :-2], joint[:, -2:].sum(dim=1, keepdim=True)], dim=1)
     return h_f + h_s - _bits(torch.cat([rows[:, :, :-2], rows[:, :, -2:].sum(dim=2, keepdim=True)], dim=2))
 
 
-def _with_prior(image: Tensor, prior: float) -> Tensor:
-    pixels = count(image).unsqueeze(1)
-    return (probabilities(image) * pixels + prior) / (pixels + LEVELS * prior)
+def _with_prior(image: Tensor, prior: float, mask: Tensor | None) -> Tensor:
+    pixels = count(image, mask).unsqueeze(1)
+    return (probabilities(image, mask=mask) * pixels + prior) / (pixels + LEVELS * prior)
 
 
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
@@ -275,7 +296,7 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
 
 
 @shared
-def joint_probabilities(x: Tensor, y: Tensor) -> Tensor:
+def joint_probabilities(x: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """How often each pair of grey levels occurs: (N, 256, 256), the level of x first; each image's sum is 1.
 
     Raises
@@ -290,25 +311,25 @@ def joint_probabilities(x: Tensor, y: Tensor) -> Tensor:
     0.25
     """
     same_size(x, y)
-    return _frequencies(LEVELS * grey_codes(x) + grey_codes(y), LEVELS**2).view(-1, LEVELS, LEVELS)
+    return _frequencies(LEVELS * grey_codes(x) + grey_codes(y), LEVELS**2, mask).view(-1, LEVELS, LEVELS)
 
 
 @shared
-def probabilities(image: Tensor) -> Tensor:
+def probabilities(image: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """How often each grey level occurs: (N, 256), each image's sum is 1. Errors as `grey_levels`."""
-    return _frequencies(grey_codes(image), LEVELS)
+    return _frequencies(grey_codes(image), LEVELS, mask)
 
 
 @shared
-def _entropies(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _entropies(x: Tensor, y: Tensor, *, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Give H(x), H(y) and the joint H(x, y), each (N,), or (1,) for the entropy of one image."""
-    joint = joint_probabilities(x, y)
-    return entropy(x), entropy(y), _bits(joint)
+    joint = joint_probabilities(x, y, mask=mask)
+    return entropy(x, mask=mask), entropy(y, mask=mask), _bits(joint)
 
 
-def _frequencies(codes: Tensor, levels: int) -> Tensor:
+def _frequencies(codes: Tensor, levels: int, mask: Tensor | None) -> Tensor:
     """Count each code in each image, (N, H, W) to (N, levels): one count over all images, each in its own range."""
-    codes = inside(codes, levels)  # one more code, which is not counted, for what lies outside
+    codes = inside(codes, mask, levels)  # one more code, which is not counted, for what lies outside
     n = codes.shape[0]
     own = codes.flatten(1) + (levels + 1) * torch.arange(n, device=codes.device).unsqueeze(1)
     counts = torch.bincount(own.flatten(), minlength=n * (levels + 1)).view(n, levels + 1)[:, :-1].double()
@@ -323,30 +344,28 @@ def _bits(joint: Tensor) -> Tensor:
 EN = Metric(
     name="EN",
     convention="seed",
+    family="information",
     unit="bit",
-    higher_is_better=True,
-    digits=4,
     source="seed paper, eq. 11; Shannon 1948",
-    score=lambda a, b, fused: entropy(fused),  # noqa: ARG005  a record has one signature
+    score=partial(of_fused, metric=entropy),
+    rewards=("noise",),
 )
 
 EN_IVIF_ZOO = Metric(
     name="EN",
     convention="ivif_zoo",
+    family="information",
     unit="bit",
-    higher_is_better=True,
-    digits=4,
     source="IVIF_ZOO: adds 1e-7 inside the logarithm",
-    score=lambda a, b, fused: entropy(fused, offset=1e-7),  # noqa: ARG005
+    score=partial(of_fused, metric=entropy, offset=1e-7),
     variant=True,
 )
 
 MI = Metric(
     name="MI",
     convention="seed",
+    family="information",
     unit="bit",
-    higher_is_better=True,
-    digits=4,
     source="seed paper, eq. 8 and 9; Qu, Zhang and Yan 2002",
     score=fusion_mutual_information,
 )
@@ -354,20 +373,18 @@ MI = Metric(
 MI_VIFB = Metric(
     name="MI",
     convention="vifb",
+    family="information",
     unit="nat",
-    higher_is_better=True,
-    digits=4,
     source="VIFB: natural logarithm; so do CDDFuse, cslib and MMIF-CDDFuse-AG (kien)",
-    score=lambda a, b, fused: math.log(2) * fusion_mutual_information(a, b, fused),
+    score=partial(scaled, metric=fusion_mutual_information, factor=math.log(2)),
     variant=True,
 )
 
 MI_TANG = Metric(
     name="MI",
     convention="tang",
+    family="information",
     unit="bit",
-    higher_is_better=True,
-    digits=4,
     source="Tang: 8-bit indices saturate and merge levels 254 and 255 in the joint histogram only",
     score=saturated_mutual_information,
     variant=True,
@@ -376,29 +393,25 @@ MI_TANG = Metric(
 M = Metric(
     name="M",
     convention="seed",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="seed paper, eq. 10",
     score=normalised_mutual_information,
+    rewards=("contrast / 8",),
 )
 
 Q_MI = Metric(
     name="Q_MI",
     convention="hossny",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="Hossny, Nahavandi and Creighton 2008",
-    score=lambda a, b, fused: 2 * normalised_mutual_information(a, b, fused),
+    score=partial(scaled, metric=normalised_mutual_information, factor=2),
+    rewards=("contrast / 8",),
 )
 
 Q_MI_IVIF_ZOO = Metric(
     name="Q_MI",
     convention="ivif_zoo",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="IVIF_ZOO, there NMI: 2 MI / (H(a) + H(b)), the fused image's entropy does not enter",
     score=mutual_information_per_source_entropy,
     variant=True,
@@ -407,19 +420,31 @@ Q_MI_IVIF_ZOO = Metric(
 CE = Metric(
     name="CE",
     convention="kullback",
+    family="information",
     unit="bit",
     higher_is_better=False,
-    digits=4,
-    source="Kullback and Leibler 1951, with half a count more per level; Bulanon, Burks and Alchanatis 2009",
+    source="Kullback and Leibler 1951; Bulanon, Burks and Alchanatis 2009; +inf where a source's level is lacking",
     score=cross_entropy,
+    rewards=("noise",),
+)
+
+CE_KRICHEVSKY = Metric(
+    name="CE",
+    convention="krichevsky",
+    family="information",
+    unit="bit",
+    higher_is_better=False,
+    source="Kullback and Leibler 1951, half a count more for each level (Krichevsky and Trofimov 1981): finite",
+    score=partial(cross_entropy, prior=0.5),
+    variant=True,
 )
 
 CE_VIFB = Metric(
     name="CE",
     convention="vifb",
+    family="information",
     unit="bit",
     higher_is_better=False,
-    digits=4,
     source="VIFB: drops the grey levels that either image lacks, can be negative; so do MEFB, cslib and kien",
     score=truncated_cross_entropy,
     variant=True,
@@ -428,9 +453,9 @@ CE_VIFB = Metric(
 CE_IVIF_ZOO = Metric(
     name="CE",
     convention="ivif_zoo",
+    family="information",
     unit="nat",
     higher_is_better=False,
-    digits=4,
     source="IVIF_ZOO: a binary cross entropy of sigmoids of grey levels, no statement about histograms",
     score=sigmoid_cross_entropy,
     variant=True,
@@ -446,6 +471,7 @@ RECORDS = (
     Q_MI,
     Q_MI_IVIF_ZOO,
     CE,
+    CE_KRICHEVSKY,
     CE_VIFB,
     CE_IVIF_ZOO,
 )

@@ -9,7 +9,7 @@ from fusebench.metrics.mutual_information import LEVELS, mutual_information
 from torch import Tensor
 
 
-def nonlinear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def nonlinear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Nonlinear correlation information entropy, Q_NCIE = 1 + sum (e / 3) log256(e / 3).
 
     e are the three eigenvalues of the matrix R of the images' nonlinear correlations: 1 on its diagonal, and
@@ -20,6 +20,8 @@ def nonlinear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor
     ----------
     a, b, fused
         Shape (N, H, W); uint8, or floating in [0, 1].
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -50,10 +52,11 @@ def nonlinear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor
     True
     """
     bits = math.log2(LEVELS)
-    return _entropy_of_correlations(*(mutual_information(x, y) / bits for x, y in ((a, b), (fused, a), (fused, b))))
+    pairs = ((a, b), (a, fused), (b, fused))
+    return _entropy_of_correlations(*(mutual_information(x, y, mask=mask) / bits for x, y in pairs))
 
 
-def linear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def linear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate ivif_zoo's Q_NCIE: the same of Pearson's correlations, which are linear.
 
     Shapes and errors as `nonlinear_correlation_entropy`. NaN where an image is constant.
@@ -66,7 +69,7 @@ def linear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     >>> round(linear_correlation_entropy(x, x, x).item(), 12)
     1.0
     """
-    return _entropy_of_correlations(correlation(a, b), correlation(fused, a), correlation(fused, b))
+    return _entropy_of_correlations(*(correlation(x, y, mask=mask) for x, y in ((a, b), (a, fused), (b, fused))))
 
 
 def _entropy_of_correlations(ab: Tensor, af: Tensor, bf: Tensor) -> Tensor:
@@ -83,9 +86,7 @@ def _entropy_of_correlations(ab: Tensor, af: Tensor, bf: Tensor) -> Tensor:
 Q_NCIE = Metric(
     name="Q_NCIE",
     convention="wang",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="Wang, Shen and Zhang 2005; Wang, Shen and Jin 2008",
     score=nonlinear_correlation_entropy,
 )
@@ -93,9 +94,7 @@ Q_NCIE = Metric(
 Q_NCIE_IVIF_ZOO = Metric(
     name="Q_NCIE",
     convention="ivif_zoo",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="information",
     source="IVIF_ZOO: of Pearson's correlations, which are linear",
     score=linear_correlation_entropy,
     variant=True,

@@ -6,18 +6,23 @@ image is continued by itself.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, inside, mean, shared
+from fusebench.metrics.base import Metric, comparable, inside, mean
+from fusebench.metrics.base import stretched as spread
 from fusebench.metrics.windows import blur, gradient_magnitude
 from torch import Tensor
 
 REGION = 16  # side of Chen and Varshney's regions, in pixels
 SALIENCE = 5  # the exponent of their salience
+EVEN = 1 - 0.7622  # what Chen and Blum's filter passes of an even light
 
 
-def regional_distortion(a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool = True) -> Tensor:
+def regional_distortion(
+    a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool = False, mask: Tensor | None = None
+) -> Tensor:
     """Chen and Varshney's distortion Q_CV: the visible difference to each source, where the source has edges.
 
     Q_CV = sum (l_a D_a + l_b D_b) / sum (l_a + l_b) over regions of 16 x 16 pixels. D is the mean square of f - a or
@@ -32,6 +37,8 @@ def regional_distortion(a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool 
         Shape (N, H, W).
     stretched
         Whether each image is first stretched to the grey levels 0 to 255 and rounded.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -47,11 +54,12 @@ def regional_distortion(a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool 
     Notes
     -----
     H. Chen, P. K. Varshney, A human perception inspired quality metric for image fusion based on regional information,
-    Information Fusion 8 (2007), in the form of the published codes, which agree. They filter the whole image, where
-    the paper filters each region, so that no region has a border of its own. Of the paper's filters they take that of
-    Mannos and Sakrison (whose own constant was 0.114); the sides of the image span 4 degrees, and black lies beyond the
-    border for the gradient and for regions that the border cuts. They also stretch every image, which hides a loss of
-    contrast; a constant image is left as it is.
+    Information Fusion 8 (2007). What is open is as in the published codes, which agree. They filter the whole image,
+    where the paper filters each region, so that no region has a border of its own. Of the paper's filters they take
+    that of Mannos and Sakrison (whose own constant was 0.114); the sides of the image span 4 degrees, and black lies
+    beyond the border for the gradient and for regions that the border cuts. They also stretch every image, which the
+    paper does not and which hides a loss of contrast: that is Q_CV@vifb. Regions begin at the upper left corner, so a
+    flipped or shifted image has others.
 
     Examples
     --------
@@ -59,22 +67,31 @@ def regional_distortion(a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool 
     >>> regional_distortion(x, x, x).tolist()
     [0.0]
     """
-    a, b, fused = (_stretched(levels) if stretched else levels for levels in comparable(a, b, fused))
+    a, b, fused = comparable(*(spread(image) if stretched else image for image in (a, b, fused)))
     seen = _filtered(fused, _mannos_sakrison)
-    salience_a, salience_b = _salience(a), _salience(b)
-    distortion_a = _region_means((_filtered(a, _mannos_sakrison) - seen).square())
-    distortion_b = _region_means((_filtered(b, _mannos_sakrison) - seen).square())
+    salience_a, salience_b = _salience(a, mask), _salience(b, mask)
+    distortion_a = _region_means((_filtered(a, _mannos_sakrison) - seen).square(), mask)
+    distortion_b = _region_means((_filtered(b, _mannos_sakrison) - seen).square(), mask)
     weighted = (salience_a * distortion_a + salience_b * distortion_b).sum(dim=(-2, -1))
     return weighted / (salience_a + salience_b).sum(dim=(-2, -1))
 
 
-def contrast_preservation(a: Tensor, b: Tensor, fused: Tensor, *, stretched: bool = True) -> Tensor:
+def contrast_preservation(
+    a: Tensor,
+    b: Tensor,
+    fused: Tensor,
+    *,
+    light: float = 1.0,
+    visible: float = 0.001,
+    stretched: bool = False,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Chen and Blum's quality Q_CB: how far the local contrast of the more contrasty source is preserved.
 
-    Q_CB = mean over pixels of w q_a + (1 - w) q_b with q = min(C, C_f) / max(C, C_f) and w = C_a^2 / (C_a^2 + C_b^2).
-    C is a pixel's masked contrast, C = c^3 / (c^2 + 0.0001) with c = |(G_2 * x) / (G_4 * x) - 1|, where x is the image
-    after the contrast sensitivity filter S(r) = exp(-(r / 15.387)^2) - 0.7622 exp(-(r / 1.3456)^2), and G_2 and G_4 are
-    Gaussians of sigma 2 and 4 pixels.
+    Q_CB = mean over pixels of w q_a + (1 - w) q_b with q = (min(C, C_f) + v) / (max(C, C_f) + v) and
+    w = (C_a^2 + v^2) / (C_a^2 + C_b^2 + 2 v^2). C is a pixel's masked contrast, C = c^3 / (c^2 + 0.0001) with
+    c = |G_2 * x - G_4 * x| / max(|G_4 * x|, l), where x is the image after the contrast sensitivity filter
+    S(r) = exp(-(r / 15.387)^2) - 0.7622 exp(-(r / 1.3456)^2), and G_2 and G_4 are Gaussians of sigma 2 and 4 pixels.
 
     Parameters
     ----------
@@ -82,8 +99,15 @@ def contrast_preservation(a: Tensor, b: Tensor, fused: Tensor, *, stretched: boo
         The sources, shape (N, H, W), or (1, H, W) to stand for every fused image; uint8, or floating in [0, 1].
     fused
         Shape (N, H, W).
+    light
+        The light that a pixel is taken to have at least, in grey levels: l is what the filter passes of it, 0.2378 of
+        it. 0 for the paper's bare quotient.
+    visible
+        v, the masked contrast that is just seen. 0 for the paper's bare quotients.
     stretched
         Whether each image is first stretched to the grey levels 0 to 255 and rounded.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -99,11 +123,14 @@ def contrast_preservation(a: Tensor, b: Tensor, fused: Tensor, *, stretched: boo
     -----
     Y. Chen, R. S. Blum, A new automated quality assessment algorithm for image fusion, Image and Vision Computing 27
     (2009). What the paper leaves open is as in the published codes, which agree: the sides of the image span 15
-    degrees, the exponents are 3 and 2, the Gaussians are cut at 15 pixels and see black beyond the border, the images
-    are stretched (a constant one is left as it is). Undefined in the paper: contrast is 0 where there is no light, two
-    contrasts of 0 preserve each other, and w is 1/2 where neither source has contrast. A black background is rarely
-    such a case: the filter rings into it, and the contrast of what it leaves there counts like any other, down to the
-    rounding of the transform, which is seen in the seventh digit of the score.
+    degrees, the exponents are 3 and 2, the Gaussians are cut at 15 pixels and see black beyond the border.
+
+    The paper has l = v = 0. Into a black background the filter rings, ever more weakly, down to the rounding of the
+    transform, and the quotients of what it leaves there count like any other: half of a medical image is scored by
+    noise, by up to 1.6 % differently from processor to processor. So there is no contrast here where there is no light:
+    a pixel has at least one grey level of it, and contrasts below what is seen (a c of 0.5 %, the eye's best, has a C
+    of 0.001) are alike. A background that stays black counts as kept, 1. The codes have l = v = 0 and stretch every
+    image, which the paper does not: that is Q_CB@vifb.
 
     Examples
     --------
@@ -111,19 +138,12 @@ def contrast_preservation(a: Tensor, b: Tensor, fused: Tensor, *, stretched: boo
     >>> round(contrast_preservation(x, x, x).item(), 6)
     1.0
     """
-    levels = (_stretched(levels) if stretched else levels for levels in comparable(a, b, fused))
-    of_a, of_b, of_fused = (_masked_contrast(x) for x in levels)
-    share = (of_a.square() / (of_a.square() + of_b.square())).nan_to_num(nan=0.5)
-    quality = share * _preserved(of_a, of_fused) + (1 - share) * _preserved(of_b, of_fused)
-    return mean(quality)
-
-
-@shared
-def _stretched(levels: Tensor) -> Tensor:
-    """Stretch the grey levels to 0 to 255 and round, half way up; a constant image stays as it is."""
-    low, high = levels.amin(dim=(-2, -1), keepdim=True), levels.amax(dim=(-2, -1), keepdim=True)
-    # The even level half way, torch's own rounding, would not be that of the published codes.
-    return torch.where(high > low, ((levels - low) / (high - low) * 255 + 0.5).floor(), levels)
+    levels = comparable(*(spread(image) if stretched else image for image in (a, b, fused)))
+    of_a, of_b, of_fused = (_masked_contrast(x, EVEN * light) for x in levels)
+    power_a, power_b = of_a.square() + visible**2, of_b.square() + visible**2
+    share = (power_a / (power_a + power_b)).nan_to_num(nan=0.5)
+    quality = share * _preserved(of_a, of_fused, visible) + (1 - share) * _preserved(of_b, of_fused, visible)
+    return mean(quality, mask)
 
 
 def _filtered(levels: Tensor, sensitivity: Callable[[Tensor], Tensor]) -> Tensor:
@@ -147,21 +167,22 @@ def _difference_of_gaussians(frequency: Tensor) -> Tensor:
     return torch.exp(-((r / 15.387) ** 2)) - 0.7622 * torch.exp(-((r / 1.3456) ** 2))
 
 
-def _salience(levels: Tensor) -> Tensor:
+def _salience(levels: Tensor, mask: Tensor | None) -> Tensor:
     """Sum over each region of a power of the magnitude of Sobel's gradient."""
-    return REGION**2 * _region_means(gradient_magnitude(levels, 2) ** SALIENCE)
+    return REGION**2 * _region_means(gradient_magnitude(levels, 2) ** SALIENCE, mask)
 
 
-def _region_means(image: Tensor) -> Tensor:
+def _region_means(image: Tensor, mask: Tensor | None) -> Tensor:
     """Mean over each region; one that the border cuts, or the mask's, is filled up with 0."""
     height, width = image.shape[-2:]
-    return F.avg_pool2d(F.pad(inside(image), (0, -width % REGION, 0, -height % REGION)), REGION)
+    return F.avg_pool2d(F.pad(inside(image, mask), (0, -width % REGION, 0, -height % REGION)), REGION)
 
 
-def _masked_contrast(levels: Tensor) -> Tensor:
+def _masked_contrast(levels: Tensor, least: float) -> Tensor:
     padded = F.pad(_filtered(levels, _difference_of_gaussians), (15, 15, 15, 15))
     narrow, wide = blur(padded, _bell(2)), blur(padded, _bell(4))
-    contrast = torch.where(wide == 0, 0, narrow / wide - 1).abs()
+    light = wide.abs().clamp(min=least)
+    contrast = torch.where(light == 0, 0, (narrow - wide).abs() / light)
     return contrast**3 / (contrast.square() + 1e-4)
 
 
@@ -170,28 +191,48 @@ def _bell(sigma: float) -> tuple[float, ...]:
     return tuple(math.exp(-(i**2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma) for i in range(-15, 16))
 
 
-def _preserved(x: Tensor, y: Tensor) -> Tensor:
-    return (torch.minimum(x, y) / torch.maximum(x, y)).nan_to_num(nan=1.0)
+def _preserved(x: Tensor, y: Tensor, visible: float) -> Tensor:
+    return ((torch.minimum(x, y) + visible) / (torch.maximum(x, y) + visible)).nan_to_num(nan=1.0)
 
 
 Q_CV = Metric(
     name="Q_CV",
     convention="chen",
+    family="perception",
     unit="squared grey levels",
     higher_is_better=False,
     digits=2,
-    source="Chen and Varshney 2007, Mannos and Sakrison's filter on whole images, each stretched to 0 to 255",
+    source="Chen and Varshney 2007, Mannos and Sakrison's filter on whole images",
     score=regional_distortion,
+)
+
+Q_CV_VIFB = Metric(
+    name="Q_CV",
+    convention="vifb",
+    family="perception",
+    unit="squared grey levels",
+    higher_is_better=False,
+    digits=2,
+    source="VIFB, also MEFB, MFIF and zhengliu: each image stretched to 0 to 255, which hides a loss of contrast",
+    score=partial(regional_distortion, stretched=True),
+    variant=True,
 )
 
 Q_CB = Metric(
     name="Q_CB",
     convention="chen",
-    unit="",
-    higher_is_better=True,
-    digits=4,
-    source="Chen and Blum 2009, each image stretched to 0 to 255",
+    family="perception",
+    source="Chen and Blum 2009, with at least one grey level of light and contrasts that are seen",
     score=contrast_preservation,
 )
 
-RECORDS = (Q_CV, Q_CB)
+Q_CB_VIFB = Metric(
+    name="Q_CB",
+    convention="vifb",
+    family="perception",
+    source="VIFB, also MEFB, MFIF and zhengliu: stretched; rests on the rounding of Fourier transforms before black",
+    score=partial(contrast_preservation, light=0, visible=0, stretched=True),
+    variant=True,
+)
+
+RECORDS = (Q_CV, Q_CV_VIFB, Q_CB, Q_CB_VIFB)

@@ -1,7 +1,7 @@
 """How well the fused image keeps features that are found by phase congruency, which does not depend on contrast."""
 
 import math
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import torch
@@ -39,13 +39,15 @@ class PhaseCongruency(NamedTuple):
     least: Tensor
 
 
-def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def phase_congruency_quality(
+    a: Tensor, b: Tensor, fused: Tensor, *, stabilised: bool = False, mask: Tensor | None = None
+) -> Tensor:
     """Similarity of phase congruency and its moments, Q_P = P_p P_M P_m.
 
     For each of the three maps of `phase_congruency`, P is the mean over the features of the greatest of three local
     correlations with the fused image's map: of a's map, of b's, and of the one that at each pixel takes the source of
     the higher phase congruency. A feature is a pixel where that exceeds 0.1, and a source's map is 0 where it has none.
-    The correlation is (s_xf + 0.0001) / (s_x s_f + 0.0001) in a Gaussian window of 11 x 11 pixels, sigma 1.5.
+    The correlation is s_xf / (s_x s_f + 0.0001) in a Gaussian window of 11 x 11 pixels, sigma 1.5.
 
     Parameters
     ----------
@@ -53,15 +55,18 @@ def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
         The sources, (N, H, W) or (1, H, W); uint8, or floating in [0, 1].
     fused
         The fused images, (N, H, W).
+    stabilised
+        Whether 0.0001 is added to the numerator too, as in the paper.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
     Tensor
         Shape (N,), float64, from about -1 to 1. Identical images have a little less than 1, since the fused image's
-        maps are not set to 0 where there is no feature. NaN if the sources have no feature, as constant images.
-
-        A constant fused image has nearly 1: where nothing varies the correlation is 0.0001 / 0.0001. So are the
-        definition and its published values; a score of Q_P says nothing about a fused image that lost everything.
+        maps are not set to 0 where there is no feature. 0 for a constant fused image. NaN if the sources have no
+        feature, as constant images. Phase congruency does not depend on contrast: an image that has lost most of its
+        contrast, and the negative, score about as the image itself.
 
     Raises
     ------
@@ -74,6 +79,13 @@ def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     feature measurement, Int. J. Innovative Computing, Information and Control 3 (2007); Z. Liu et al., Objective
     assessment of multiresolution image fusion algorithms, IEEE Trans. PAMI 34 (2012), whose code fixes what the papers
     leave open: the constants, the three exponents 1, a window that sees 0 beyond the border.
+
+    In the paper the correlation is (s_xf + 0.0001) / (s_x s_f + 0.0001), which is 1 where the fused image's map does
+    not vary: a constant image scored 0.9996 where the average of its sources scored 0.345. The constant guards the
+    division and needs to stand in the denominator alone; so it does here. The paper's form is Q_P@zhengliu.
+
+    Of an even side the frequency 1/2 lies on one side of the spectrum only, so the score changes when all three images
+    are flipped or transposed, by up to 0.02 % on three real pairs.
 
     Examples
     --------
@@ -95,18 +107,18 @@ def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     for x, y, f in zip(of_a, of_b, of_fused, strict=True):
         chosen = torch.where(from_a, x, y)
         sources = torch.stack([x.expand_as(chosen), y.expand_as(chosen), chosen]) * found
-        best = torch.where(found, _correlation(sources, f), 0.0).amax(dim=0)
-        score = score * total(best) / total(in_either)
+        best = torch.where(found, _correlation(sources, f, STABILISER if stabilised else 0), 0.0).amax(dim=0)
+        score = score * total(best, mask) / total(in_either, mask)
     return score
 
 
-def _correlation(x: Tensor, y: Tensor) -> Tensor:
+def _correlation(x: Tensor, y: Tensor, added: float) -> Tensor:
     """Correlate two maps in the window around each pixel."""
     mean_x, mean_y = _blur(x), _blur(y)
     variance_x, variance_y = _blur(x.square()) - mean_x.square(), _blur(y.square()) - mean_y.square()
     covariance = _blur(x * y) - mean_x * mean_y
     # The magnitude: rounding may leave a negative variance.
-    return (covariance + STABILISER) / ((variance_x * variance_y).abs().sqrt() + STABILISER)
+    return (covariance + added) / ((variance_x * variance_y).abs().sqrt() + STABILISER)
 
 
 def _blur(maps: Tensor) -> Tensor:
@@ -242,11 +254,18 @@ def _gaussian(x: Tensor, sigma: float) -> Tensor:
 Q_P = Metric(
     name="Q_P",
     convention="zhao",
-    unit="",
-    higher_is_better=True,
-    digits=4,
-    source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012, as in imageFusionMetrics",
+    family="structure",
+    source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012; the stabiliser in the denominator alone",
     score=phase_congruency_quality,
 )
 
-RECORDS = (Q_P,)
+Q_P_ZHENGLIU = Metric(
+    name="Q_P",
+    convention="zhengliu",
+    family="structure",
+    source="imageFusionMetrics (zhengliu), MEFB and MFIF, as in Zhao's paper: 1 where the fused image has no feature",
+    score=partial(phase_congruency_quality, stabilised=True),
+    variant=True,
+)
+
+RECORDS = (Q_P, Q_P_ZHENGLIU)

@@ -1,12 +1,14 @@
 """Spatial frequency, and the error of a fused image's against what its sources hold."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, count, grey_levels, mean, same_size, shared, total
+from fusebench.metrics.base import Metric, count, grey_levels, mean, of_fused, same_size, shared, total
 from torch import Tensor
 
 
-def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Tensor:
+def spatial_frequency(fused: Tensor, *, own_counts: bool = False, mask: Tensor | None = None) -> Tensor:
     """Spatial frequency: the root of the mean squared difference of neighbouring pixels, over rows and columns.
 
     SF = sqrt((sum (f(x, y) - f(x, y - 1))^2 + sum (f(x, y) - f(x - 1, y))^2) / (X Y)), where each sum runs over
@@ -19,12 +21,14 @@ def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Tensor:
     own_counts
         Divide each sum by the number of its own differences, X (Y - 1) and (X - 1) Y, as some codes do. The value is
         a little higher.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
     Tensor
         Shape (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 255 sqrt(2). Codes
-        that take images in [0, 1] print 1/255 of it.
+        that take images in [0, 1] print 1/255 of it. It does not look at the sources: noise scores highest.
 
     Raises
     ------
@@ -47,12 +51,12 @@ def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Tensor:
     f = grey_levels(fused)
     rows, columns = f.diff(dim=-1).square(), f.diff(dim=-2).square()
     if own_counts:
-        return (mean(rows) + mean(columns)).sqrt()
-    return ((total(rows) + total(columns)) / count(f)).sqrt()
+        return (mean(rows, mask) + mean(columns, mask)).sqrt()
+    return ((total(rows, mask) + total(columns, mask)) / count(f, mask)).sqrt()
 
 
 @shared
-def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Ratio of spatial frequency error: how far the fused image's activity is from the most its sources offer.
 
     Q_SF = (SF_f - SF_r) / SF_r. SF is the root of the sum of the mean squared differences along rows, columns and
@@ -91,10 +95,16 @@ def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     ([0.0], [-1.0])
     """
     same_size(a, b, fused)
-    return _activity_error((1, 1, 0.5**0.5, 0.5**0.5), *(_differences(image) for image in (a, b, fused)))
+    of_a, of_b, of_f = (_differences(image) for image in (a, b, fused))
+    return _activity_error((1, 1, 0.5**0.5, 0.5**0.5), of_a, of_b, of_f, mask)
 
 
-def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def absolute_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Emulate kien's Q_SF, |Q_SF|: whether activity was lost or invented is hidden. See `spatial_frequency_error`."""
+    return spatial_frequency_error(a, b, fused, mask=mask).abs()
+
+
+def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Emulate cslib's Q_SF: the last row and column repeat, and the diagonals' squares are halved.
 
     Shapes, errors and undefined cases as `spatial_frequency_error`. At the border a diagonal difference becomes a
@@ -107,13 +117,16 @@ def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Tenso
     [-1.0]
     """
     same_size(a, b, fused)
-    return _activity_error((1, 1, 0.5, 0.5), *(_padded_differences(image) for image in (a, b, fused)))
+    of_a, of_b, of_f = (_padded_differences(image) for image in (a, b, fused))
+    return _activity_error((1, 1, 0.5, 0.5), of_a, of_b, of_f, mask)
 
 
-def _activity_error(weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor]) -> Tensor:
+def _activity_error(
+    weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor], mask: Tensor | None
+) -> Tensor:
     of_reference = [torch.maximum(x.abs(), y.abs()) for x, y in zip(of_a, of_b, strict=True)]
     sf_f, sf_r = (
-        torch.stack([w * total(d.square()) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
+        torch.stack([w * total(d.square(), mask) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
         for ds in (of_f, of_reference)
     )
     return (sf_f - sf_r) / sf_r
@@ -134,51 +147,46 @@ def _padded_differences(image: Tensor) -> list[Tensor]:
 SF = Metric(
     name="SF",
     convention="seed",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="seed paper, eq. 7; Eskicioglu and Fisher 1995",
-    score=lambda a, b, fused: spatial_frequency(fused),  # noqa: ARG005  a record has one signature
+    score=partial(of_fused, metric=spatial_frequency),
+    rewards=("noise",),
 )
 
 SF_TANG = Metric(
     name="SF",
     convention="tang",
+    family="gradient",
     unit="grey levels",
-    higher_is_better=True,
-    digits=4,
     source="Tang: each direction over its own count; so do CDDFuse, IVIF_ZOO, cslib and dungdz",
-    score=lambda a, b, fused: spatial_frequency(fused, own_counts=True),  # noqa: ARG005
+    score=partial(of_fused, metric=spatial_frequency, own_counts=True),
     variant=True,
 )
 
 Q_SF = Metric(
     name="Q_SF",
     convention="zheng",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="gradient",
     source="Zheng, Essock, Hansen and Haun 2007",
     score=spatial_frequency_error,
+    rewards=("noise",),
 )
 
 Q_SF_KIEN = Metric(
     name="Q_SF",
     convention="kien",
-    unit="",
+    family="gradient",
     higher_is_better=False,
-    digits=4,
     source="MMIF-CDDFuse-AG (kien): the absolute value, which hides whether activity was lost or invented",
-    score=lambda a, b, fused: spatial_frequency_error(a, b, fused).abs(),
+    score=absolute_spatial_frequency_error,
     variant=True,
 )
 
 Q_SF_CSLIB = Metric(
     name="Q_SF",
     convention="cslib",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="gradient",
     source="cslib: repeats the last row and column, and weights the diagonals by 1/2",
     score=padded_spatial_frequency_error,
     variant=True,

@@ -5,9 +5,19 @@ SSIM and MS-SSIM take the mean of the two similarities; Piella, Cvejic and Yang 
 has something to show there. An image that is too small for a metric's windows has no score: NaN.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, mean, shared, total
+from fusebench.metrics.base import (
+    Metric,
+    comparable,
+    mean,
+    mean_over_sources,
+    shared,
+    sum_over_sources,
+    total,
+)
 from fusebench.metrics.windows import Window, box, gaussian, gradient_magnitude, local_covariance, local_moments
 from torch import Tensor
 
@@ -25,7 +35,9 @@ UNIVERSAL = (1e-10, 1e-10)
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0, border: str | None = None) -> Tensor:
+def structural_similarity(
+    source: Tensor, fused: Tensor, *, peak: float = 255.0, border: str | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Structural similarity SSIM of two images, the mean over all windows.
 
     SSIM = (2 m_s m_f + C1) (2 c + C2) / ((m_s^2 + m_f^2 + C1) (v_s + v_f + C2)) with the means m, variances v and
@@ -40,6 +52,8 @@ def structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0,
     border
         None: the windows that lie inside the image, as Wang has it. "reflect", "replicate": every pixel has a window,
         and the image is continued by its mirror image or by its outermost pixels.
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -66,10 +80,12 @@ def structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0,
     """
     x, y = (_bordered(levels, len(GAUSSIAN_11), border) for levels in comparable(source, fused))
     luminance, structure = _similarity(x, y, GAUSSIAN_11, WANG, peak)
-    return mean(luminance * structure)
+    return mean(luminance * structure, mask)
 
 
-def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0) -> Tensor:
+def multiscale_structural_similarity(
+    source: Tensor, fused: Tensor, *, peak: float = 255.0, mask: Tensor | None = None
+) -> Tensor:
     """Structural similarity over five scales, MS-SSIM.
 
     The product over the scales of the mean of the second factor of SSIM (contrast and structure), at the coarsest
@@ -80,7 +96,7 @@ def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: flo
     ----------
     source, fused
         Shape (N, H, W), or (1, H, W) to stand for every image of the other; uint8, or floating in [0, 1].
-    peak
+    peak, mask
         See `structural_similarity`.
 
     Returns
@@ -110,14 +126,20 @@ def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: flo
     for scale in range(len(SCALES)):
         luminance, structure = _similarity(x, y, GAUSSIAN_11, WANG, peak)
         coarsest = scale == len(SCALES) - 1
-        factors.append(mean(luminance * structure if coarsest else structure, 2**scale))
+        factors.append(mean(luminance * structure if coarsest else structure, mask, 2**scale))
         x, y = _halved(x), _halved(y)
     means = torch.stack(factors, dim=-1).clamp(min=0)
     return (means ** torch.tensor(SCALES, dtype=means.dtype, device=means.device)).prod(dim=-1)
 
 
 def fusion_quality(
-    a: Tensor, b: Tensor, fused: Tensor, *, window: Window = BOX_8, constants: tuple[float, float] = UNIVERSAL
+    a: Tensor,
+    b: Tensor,
+    fused: Tensor,
+    *,
+    window: Window = BOX_8,
+    constants: tuple[float, float] = UNIVERSAL,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Fusion quality index Q_S: similarity to each source, weighted in each window by the source's variance.
 
@@ -134,6 +156,8 @@ def fusion_quality(
         The window; 8 x 8 pixels of equal weight, as in the paper.
     constants
         The factors of SSIM's constants. The index has none; the default is next to nothing, for the flat windows.
+    mask
+        See `structural_similarity`.
 
     Returns
     -------
@@ -164,11 +188,17 @@ def fusion_quality(
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    return mean(_quality(a, b, fused, window, constants)[0])
+    return mean(_quality(a, b, fused, window, constants)[0], mask)
 
 
 def weighted_fusion_quality(
-    a: Tensor, b: Tensor, fused: Tensor, *, window: Window = BOX_8, constants: tuple[float, float] = UNIVERSAL
+    a: Tensor,
+    b: Tensor,
+    fused: Tensor,
+    *,
+    window: Window = BOX_8,
+    constants: tuple[float, float] = UNIVERSAL,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Weighted fusion quality index Q_W: the mean of Q_S's windows, weighted by what the sources have there.
 
@@ -176,7 +206,7 @@ def weighted_fusion_quality(
 
     Parameters
     ----------
-    a, b, fused, window, constants
+    a, b, fused, window, constants, mask
         See `fusion_quality`.
 
     Returns
@@ -201,7 +231,7 @@ def weighted_fusion_quality(
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    return _weighted(a, b, fused, window, constants)
+    return _weighted(*_quality(a, b, fused, window, constants), mask)
 
 
 def edge_fusion_quality(
@@ -212,6 +242,7 @@ def edge_fusion_quality(
     window: Window = BOX_8,
     constants: tuple[float, float] = UNIVERSAL,
     border: str = "constant",
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Weighted fusion quality of the edge images, the second factor of Q_E.
 
@@ -219,7 +250,7 @@ def edge_fusion_quality(
 
     Parameters
     ----------
-    a, b, fused, window, constants
+    a, b, fused, window, constants, mask
         See `fusion_quality`.
     border
         What lies beyond the image for the gradient: "constant" for black, "replicate" for its outermost pixels.
@@ -246,10 +277,10 @@ def edge_fusion_quality(
     1.0
     """
     a, b, fused = (gradient_magnitude(levels, 1, border) for levels in comparable(a, b, fused))
-    return _weighted(a, b, fused, window, constants)
+    return _weighted(*_quality(a, b, fused, window, constants), mask)
 
 
-def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Cvejic's fusion quality Q_C: similarity to each source, weighted in each window by its covariance with f.
 
     Q_C = mean over windows of w Q(a, f) + (1 - w) Q(b, f), w = c_af / (c_af + c_bf) put into [0, 1], where c is the
@@ -289,10 +320,12 @@ def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     a, b, fused = comparable(a, b, fused)
     share = _covariance_share(a, b, fused, BOX_8).nan_to_num(nan=0.5).clamp(0, 1)
     quality = share * _index(a, fused, BOX_8, UNIVERSAL) + (1 - share) * _index(b, fused, BOX_8, UNIVERSAL)
-    return mean(quality)
+    return mean(quality, mask)
 
 
-def similarity_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, flat: bool = True) -> Tensor:
+def similarity_fusion_quality(
+    a: Tensor, b: Tensor, fused: Tensor, *, flat: bool = True, mask: Tensor | None = None
+) -> Tensor:
     """Yang's fusion quality Q_Y: where the sources agree f must be like both, elsewhere like one of them.
 
     Q_Y = mean over windows of w Q(a, f) + (1 - w) Q(b, f) with w = v_a / (v_a + v_b) where Q(a, b) >= 3/4, and of
@@ -335,7 +368,7 @@ def similarity_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, flat: bool
     share, lively = _variance_share(a, b, GAUSSIAN_7)
     agree = _index(a, b, GAUSSIAN_7, UNIVERSAL) >= 0.75
     quality = torch.where(agree, share * of_a + (1 - share) * of_b, torch.maximum(of_a, of_b))
-    return _mean_where(quality, lively | flat)
+    return _mean_where(quality, lively | flat, mask)
 
 
 def _similarity(
@@ -365,9 +398,8 @@ def _quality(
     return quality, torch.where(lively, larger, 0.5)
 
 
-def _weighted(a: Tensor, b: Tensor, fused: Tensor, window: Window, constants: tuple[float, float]) -> Tensor:
-    quality, weight = _quality(a, b, fused, window, constants)
-    return total(weight * quality) / total(weight)
+def _weighted(quality: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
+    return total(weight * quality, mask) / total(weight, mask)
 
 
 def _variance_share(a: Tensor, b: Tensor, window: Window) -> tuple[Tensor, Tensor]:
@@ -383,8 +415,8 @@ def _covariance_share(a: Tensor, b: Tensor, fused: Tensor, window: Window) -> Te
     return with_a / (with_a + with_b)
 
 
-def _mean_where(values: Tensor, counts: Tensor) -> Tensor:
-    return total(torch.where(counts, values, 0)) / total(counts)
+def _mean_where(values: Tensor, counts: Tensor, mask: Tensor | None) -> Tensor:
+    return total(torch.where(counts, values, 0), mask) / total(counts, mask)
 
 
 def _bordered(image: Tensor, size: int, border: str | None) -> Tensor:
@@ -400,108 +432,88 @@ def _halved(image: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(image, (0, odd[1], 0, odd[0]), mode="replicate"), 2)
 
 
-def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """MEFB's Q_C: where the weight leaves [0, 1] it puts the quality at that bound, and drops the undefined windows."""
     a, b, fused = comparable(a, b, fused)
     share = _covariance_share(a, b, fused, GAUSSIAN_7)
     quality = share * _index(a, fused, GAUSSIAN_7, UNIVERSAL) + (1 - share) * _index(b, fused, GAUSSIAN_7, UNIVERSAL)
     quality = torch.where(share < 0, 0.0, torch.where(share > 1, 1.0, quality))
-    return _mean_where(quality, ~share.isnan())
+    return _mean_where(quality, ~share.isnan(), mask)
+
+
+def _edge_dependent_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    return weighted_fusion_quality(a, b, fused, mask=mask) * edge_fusion_quality(a, b, fused, mask=mask)
+
+
+def _squared_edge_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    return edge_fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG, border="replicate", mask=mask).square()
 
 
 SSIM = Metric(
     name="SSIM",
     convention="wang",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13 to 17; mean over the two sources",
-    score=lambda a, b, fused: (structural_similarity(a, fused) + structural_similarity(b, fused)) / 2,
+    score=partial(mean_over_sources, metric=structural_similarity),
 )
 
 SSIM_VIFB = Metric(
     name="SSIM",
     convention="vifb",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="VIFB: the sum over the two sources, so up to 2",
-    score=lambda a, b, fused: structural_similarity(a, fused) + structural_similarity(b, fused),
+    score=partial(sum_over_sources, metric=structural_similarity),
     variant=True,
 )
 
 SSIM_CSLIB = Metric(
     name="SSIM",
     convention="cslib",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="cslib, like torchmetrics: images are mirrored at their border, so that every pixel has a window",
-    score=lambda a, b, fused: (
-        (structural_similarity(a, fused, border="reflect") + structural_similarity(b, fused, border="reflect")) / 2
-    ),
+    score=partial(mean_over_sources, metric=structural_similarity, border="reflect"),
     variant=True,
 )
 
 SSIM_DUNGDZ = Metric(
     name="SSIM",
     convention="dungdz",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Image-Fusion-Metric: wrongly L = 1 for levels of 0 to 255, as MATLAB's ssim takes it; borders repeated",
-    score=lambda a, b, fused: (
-        (
-            structural_similarity(a, fused, peak=1, border="replicate")
-            + structural_similarity(b, fused, peak=1, border="replicate")
-        )
-        / 2
-    ),
+    score=partial(mean_over_sources, metric=structural_similarity, peak=1, border="replicate"),
     variant=True,
 )
 
 SSIM_IVIF_ZOO = Metric(
     name="SSIM",
     convention="ivif_zoo",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
-    score=lambda a, b, fused: structural_similarity(a, fused, peak=1) + structural_similarity(b, fused, peak=1),
+    score=partial(sum_over_sources, metric=structural_similarity, peak=1),
     variant=True,
 )
 
 MS_SSIM = Metric(
     name="MS_SSIM",
     convention="wang",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Wang, Simoncelli and Bovik 2003, eq. 7; mean over the two sources",
-    score=lambda a, b, fused: (
-        (multiscale_structural_similarity(a, fused) + multiscale_structural_similarity(b, fused)) / 2
-    ),
+    score=partial(mean_over_sources, metric=multiscale_structural_similarity),
 )
 
 MS_SSIM_IVIF_ZOO = Metric(
     name="MS_SSIM",
     convention="ivif_zoo",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
-    score=lambda a, b, fused: (
-        multiscale_structural_similarity(a, fused, peak=1) + multiscale_structural_similarity(b, fused, peak=1)
-    ),
+    score=partial(sum_over_sources, metric=multiscale_structural_similarity, peak=1),
     variant=True,
 )
 
 Q_S = Metric(
     name="Q_S",
     convention="piella",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Piella and Heijmans 2003, the index Q",
     score=fusion_quality,
 )
@@ -509,20 +521,16 @@ Q_S = Metric(
 Q_S_ZHENGLIU = Metric(
     name="Q_S",
     convention="zhengliu",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
-    score=lambda a, b, fused: fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG),
+    score=partial(fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
 Q_W = Metric(
     name="Q_W",
     convention="piella",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Piella and Heijmans 2003, the index Q_W",
     score=weighted_fusion_quality,
 )
@@ -530,54 +538,42 @@ Q_W = Metric(
 Q_W_ZHENGLIU = Metric(
     name="Q_W",
     convention="zhengliu",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
-    score=lambda a, b, fused: weighted_fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG),
+    score=partial(weighted_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
 Q_W_MEFB = Metric(
     name="Q_W",
     convention="mefb",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="MEFB: wrongly the quality of the edge images alone, which is a factor of Q_E; SSIM as zhengliu",
-    score=lambda a, b, fused: edge_fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG),
+    score=partial(edge_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
 Q_E = Metric(
     name="Q_E",
     convention="piella",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Piella and Heijmans 2003, the index Q_E; exponent 1",
-    score=lambda a, b, fused: weighted_fusion_quality(a, b, fused) * edge_fusion_quality(a, b, fused),
+    score=_edge_dependent_fusion_quality,
 )
 
 Q_E_DUNGDZ = Metric(
     name="Q_E",
     convention="dungdz",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Image-Fusion-Metric: wrongly the square of the edge images' quality; SSIM as zhengliu; borders repeated",
-    score=lambda a, b, fused: edge_fusion_quality(
-        a, b, fused, window=GAUSSIAN_11, constants=WANG, border="replicate"
-    ).square(),
+    score=_squared_edge_quality,
     variant=True,
 )
 
 Q_C = Metric(
     name="Q_C",
     convention="cvejic",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Cvejic, Loza, Bull and Canagarajah 2005",
     score=covariance_fusion_quality,
 )
@@ -585,9 +581,7 @@ Q_C = Metric(
 Q_C_MEFB = Metric(
     name="Q_C",
     convention="mefb",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="MEFB: wrongly bounds the quality where the weight is out of bounds; drops flat windows; Gaussian of 7 x 7",
     score=_covariance_fusion_quality_mefb,
     variant=True,
@@ -596,9 +590,7 @@ Q_C_MEFB = Metric(
 Q_Y = Metric(
     name="Q_Y",
     convention="yang",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="Yang, Zhang, Wang and Liu 2008",
     score=similarity_fusion_quality,
 )
@@ -606,11 +598,9 @@ Q_Y = Metric(
 Q_Y_MEFB = Metric(
     name="Q_Y",
     convention="mefb",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="structure",
     source="MEFB: drops the windows in which both sources are flat",
-    score=lambda a, b, fused: similarity_fusion_quality(a, b, fused, flat=False),
+    score=partial(similarity_fusion_quality, flat=False),
     variant=True,
 )
 

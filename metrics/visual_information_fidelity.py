@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
-from fusebench.metrics.base import Metric, comparable, count, mean, shared, total
+from fusebench.metrics.base import Metric, comparable, count, mean, shared, sum_over_sources, total
 from fusebench.metrics.windows import blur, gaussian, local_covariance, local_moments
 from torch import Tensor
 
@@ -25,7 +26,7 @@ HAN_ADDED = 1e-7 * math.log(10)
 TINY = 1e-10
 
 
-def visual_information_fidelity(source: Tensor, fused: Tensor) -> Tensor:
+def visual_information_fidelity(source: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Visual information fidelity VIF of an image with respect to a source, in the pixel domain.
 
     VIF = sum log(1 + g^2 v_s / (v_n + 2)) / sum log(1 + v_s / 2) over all windows of four scales. In each window the
@@ -36,6 +37,8 @@ def visual_information_fidelity(source: Tensor, fused: Tensor) -> Tensor:
     ----------
     source, fused
         Shape (N, H, W), or (1, H, W) to stand for every image of the other; uint8, or floating in [0, 1].
+    mask
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
@@ -52,7 +55,8 @@ def visual_information_fidelity(source: Tensor, fused: Tensor) -> Tensor:
     -----
     H. R. Sheikh, A. C. Bovik, Image information and visual quality, IEEE Trans. Image Processing 15 (2006), in the
     pixel-domain form that the authors published with it and the field uses: Gaussian windows of 17, 9, 5, 3 pixels,
-    each scale the blurred former one at every other pixel. A window with negative covariance has g = 0.
+    each scale the blurred former one at every other pixel. A window with negative covariance has g = 0. The coarser
+    scales begin at the upper left corner: flipping all three images changes the score, by up to 0.3 % on real pairs.
 
     Examples
     --------
@@ -62,13 +66,16 @@ def visual_information_fidelity(source: Tensor, fused: Tensor) -> Tensor:
     """
     seen = there = torch.zeros((), dtype=torch.float64, device=fused.device)
     for scale, (gain, own, variance) in enumerate(_channels(*comparable(source, fused))):
-        seen = seen + total(_information(gain, own, variance, SHEIKH_NOISE), 2**scale)
+        seen = seen + total(_information(gain, own, variance, SHEIKH_NOISE), mask, 2**scale)
         # A scale that does not fit has no window: its mean is NaN, and with it the sum.
-        there = there + mean((variance / SHEIKH_NOISE).log1p(), 2**scale) * count(variance, 2**scale)
+        held = (variance / SHEIKH_NOISE).log1p()
+        there = there + mean(held, mask, 2**scale) * count(held, mask, 2**scale)
     return seen / there
 
 
-def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def visual_information_fidelity_for_fusion(
+    a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None
+) -> Tensor:
     """Visual information fidelity for fusion, VIFF.
 
     VIFF = sum p_k (sum kept_k) / (sum there_k) over four scales k: the information of a source that is kept and that
@@ -80,6 +87,8 @@ def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) 
         The sources, shape (N, H, W), or (1, H, W) to stand for every fused image; uint8, or floating in [0, 1].
     fused
         Shape (N, H, W).
+    mask
+        See `visual_information_fidelity`.
 
     Returns
     -------
@@ -97,7 +106,8 @@ def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) 
     Y. Han, Y. Cai, Y. Cao, X. Xu, A new image fusion performance metric based on visual information fidelity,
     Information Fusion 14 (2013), with the constants of the authors' code: noise 0.005 * 255^2, weights 1, 0, 0.15, 1
     over 2.15, and 1e-7 added in each window to both sums. Where the gains are equal, the second source is taken: in
-    windows without gain from either, the score depends on the order of the sources.
+    windows without gain from either, the score depends on the order of the sources, by up to 0.2 % on real pairs. Where
+    the coarser scales begin is seen as in `visual_information_fidelity`: by up to 3 % when all images are flipped.
 
     Examples
     --------
@@ -111,8 +121,8 @@ def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) 
     for scale, (weight, of_a, of_b) in enumerate(scales):
         first = of_a[0] < of_b[0]
         gain, own, variance = (torch.where(first, x, y) for x, y in zip(of_a, of_b, strict=True))
-        kept = total(_information(gain, own, variance, HAN_NOISE) + HAN_ADDED, 2**scale)
-        there = total((variance / HAN_NOISE).log1p() + HAN_ADDED, 2**scale)
+        kept = total(_information(gain, own, variance, HAN_NOISE) + HAN_ADDED, mask, 2**scale)
+        there = total((variance / HAN_NOISE).log1p() + HAN_ADDED, mask, 2**scale)
         score = score + weight / sum(HAN_WEIGHTS) * kept / there
     return score
 
@@ -144,19 +154,15 @@ def _scales(image: Tensor) -> list[Tensor]:
 VIF = Metric(
     name="VIF",
     convention="sheikh",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="perception",
     source="Sheikh and Bovik 2006, pixel domain; sum over the two sources, as all fusion codes have it",
-    score=lambda a, b, fused: visual_information_fidelity(a, fused) + visual_information_fidelity(b, fused),
+    score=partial(sum_over_sources, metric=visual_information_fidelity),
 )
 
 VIFF = Metric(
     name="VIFF",
     convention="han",
-    unit="",
-    higher_is_better=True,
-    digits=4,
+    family="perception",
     source="Han, Cai, Cao and Xu 2013",
     score=visual_information_fidelity_for_fusion,
 )

@@ -90,6 +90,17 @@ def test_flat_windows_are_defined(noise: torch.Generator) -> None:
     assert fmi.feature_mutual_information(spot, spot, spot.flip(2), fmi.pixels).item() == 0
 
 
+def test_only_windows_that_hold_something_count_where_that_is_wanted() -> None:
+    # A 3 x 7 strip has five windows. The fused image keeps what the source has in the first three, and adds nothing.
+    x = torch.zeros(1, 3, 7, dtype=torch.uint8)
+    x[0, 1, 2] = 9
+    x[0, 0, 2] = 4
+    assert fmi.feature_mutual_information(x, x, x, fmi.pixels, "filled").item() == pytest.approx(1, rel=CLOSED)
+    assert fmi.feature_mutual_information(x, x, 0 * x, fmi.pixels).item() == pytest.approx(2 / 5, rel=CLOSED)
+    assert fmi.feature_mutual_information(x, x, 0 * x, fmi.pixels, "filled").item() == 0
+    assert fmi.feature_mutual_information(0 * x, 0 * x, 0 * x, fmi.pixels, "filled").isnan().item()
+
+
 def test_features_are_numpys_and_scipys(noise: torch.Generator) -> None:
     x = random(noise, 1, 11, 14)
     f = x[0].double().numpy()
@@ -125,7 +136,7 @@ def test_images_smaller_than_a_window_or_of_two_sizes_are_refused() -> None:
         (fmi.FMI_PIXEL, "dungdz", "FMI_pixel"),
         (fmi.FMI_PIXEL, "linfeng_tang", "FMI_none"),
         (fmi.FMI_GRADIENT, "linfeng_tang", "FMI_gradient"),
-        (fmi.FMI_EDGE, "dungdz", "FMI_edge"),
+        (fmi.FMI_EDGE_DUNGDZ, "dungdz", "FMI_edge"),
         (fmi.FMI_DCT, "dungdz", "FMI_dct"),
         (fmi.FMI_DCT, "linfeng_tang", "FMI_dct"),
     ],

@@ -4,12 +4,16 @@ Witness: the definitions. All metrics are scored in one call, so a drawn triple 
 """
 
 import math
+import pickle
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
-from fusebench.metrics.base import score
+from fusebench.datasets import image, phantom
+from fusebench.metrics.base import DEGENERATE, score
 from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.profiles import PROFILES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -58,6 +62,7 @@ FACTS = {
     "Q_MI": Facts(0, 2, 2, 0),
     "Q_MI@ivif_zoo": Facts(0, 4, 2, 0),
     "CE": Facts(0, INF, 0, 0),
+    "CE@krichevsky": Facts(0, INF, 0, 0),
     "CE@vifb": Facts(-INF, INF, 0, 0),
     "CE@ivif_zoo": Facts(0, INF, VARIES, VARIES),
     "Q_TE": Facts(0, INF, VARIES, 0),
@@ -71,9 +76,11 @@ FACTS = {
     # The dependence between windows can exceed what their joint distribution allows.
     "FMI_pixel": Facts(-INF, INF, 1, 1),
     "FMI_gradient": Facts(-INF, INF, 1, 1),
-    "FMI_edge": Facts(-INF, INF, 1, 1),
+    "FMI_edge": Facts(-INF, INF, 1, NAN, undefined=True),
+    "FMI_edge@dungdz": Facts(-INF, INF, 1, 1),
     "FMI_dct": Facts(-INF, INF, 1, 1),
     "Q_ABF": Facts(0, XYDEAS, XYDEAS, XYDEAS, undefined=True),
+    "Q_ABF@cslib": Facts(0, XYDEAS, XYDEAS, XYDEAS, undefined=True),
     "Q_ABF@vifb": Facts(0, 0.98, VARIES, VARIES, undefined=True),
     "Q_ABF@mfif": Facts(0, XYDEAS, XYDEAS, XYDEAS),
     "Q_ABF@zhengliu": Facts(0, 1, VARIES, VARIES),
@@ -86,6 +93,7 @@ FACTS = {
     "N_ABF@dungdz": Facts(0, 1, 0, 0),
     "Q_M": Facts(0, 3, 3, NAN, least=4, undefined=True),
     "Q_P": Facts(-1, 1, VARIES, NAN, undefined=True),
+    "Q_P@zhengliu": Facts(-1, 1, VARIES, NAN, undefined=True),
     "MSE": Facts(0, 255**2, 0, 0),
     "MSE@tang": Facts(0, 1, 0, 0),
     "RMSE": Facts(0, 255, 0, 0),
@@ -119,7 +127,9 @@ FACTS = {
     "VIF": Facts(0, INF, 2, NAN, least=41, undefined=True),
     "VIFF": Facts(0, INF, 1, 1, least=41),
     "Q_CV": Facts(0, INF, 0, 0, undefined=True),
+    "Q_CV@vifb": Facts(0, INF, 0, 0, undefined=True),
     "Q_CB": Facts(0, 1, 1, 1),
+    "Q_CB@vifb": Facts(0, 1, 1, 1),
 }
 
 # Metrics whose definition prefers one of the sources, and why.
@@ -169,6 +179,60 @@ def triples(draw: st.DrawFn, least: int = 3, most: int = 44) -> tuple[Tensor, Te
     return a, b, fused
 
 
+def degenerate(a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """Give the images of `DEGENERATE`, and behind them the average of the sources."""
+    average = (a.double() + b.double()) / 2
+    noise = torch.rand(a.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    levels = (
+        0 * average,
+        0 * average + 128,
+        0 * average + 255,
+        255 * noise,
+        average.mean() + (average - average.mean()) / 8,
+    )
+    images = [image.round().to(torch.uint8) for image in (*levels, average)]
+    return dict(zip((*DEGENERATE, "average"), images, strict=True))
+
+
+def rewarded(a: Tensor, b: Tensor) -> dict[str, set[str]]:
+    """Say of each default metric which degenerate images score better than the average."""
+    images = degenerate(a, b)
+    scores = score(a, b, torch.cat([*images.values()]), PROFILES["default"])
+    found = {}
+    for metric in PROFILES["default"]:
+        sign = 1 if metric.higher_is_better else -1
+        *others, average = (sign * scores[metric.label]).tolist()
+        found[metric.label] = {name for name, other in zip(DEGENERATE, others, strict=True) if other > average}
+    return found
+
+
+def pixels(kind: str, shared: Path | None = None, name: str = "") -> list[Tensor]:
+    """Read a synthetic pair, or a real one, as 8-bit images, (1, H, W)."""
+    if shared is None:
+        pair = phantom.pair(kind, 20)
+        images = [pair.a, pair.b]
+    else:
+        folder = shared / "data" / "medical" / kind
+        images = [image.read(folder / modality / f"{name}.png")[0] for modality in kind.split("-")]
+    return [(255 * x).round().to(torch.uint8)[None] for x in images]
+
+
+@pytest.mark.parametrize("kind", ["CT-MRI", "CT-PET", "SPECT-MRI", "PET-MRI"])
+def test_what_is_no_fusion_scores_no_better_than_the_average_unless_the_record_says_so(kind: str) -> None:
+    for label, names in rewarded(*pixels(kind)).items():
+        stated = next(metric for metric in METRICS if metric.label == label).rewards
+        assert names <= set(stated), label
+
+
+def test_what_a_record_says_that_it_rewards_is_rewarded_on_some_pair(shared: Path) -> None:
+    real = (("CT-MRI", "16012"), ("PET-MRI", "25037"), ("PET-MRI", "30049"), ("SPECT-MRI", "28013"))
+    found: dict[str, set[str]] = {}
+    for pair in (pixels("CT-PET"), *(pixels(kind, shared, name) for kind, name in real)):
+        for label, names in rewarded(*pair).items():
+            found.setdefault(label, set()).update(names)
+    assert found == {metric.label: set(metric.rewards) for metric in PROFILES["default"]}
+
+
 def agree(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
 
@@ -189,7 +253,7 @@ def test_scores_keep_to_their_range_and_are_nan_only_where_they_say_so(triple: t
                 assert facts.undefined or side < facts.least, label
             else:
                 assert facts.low - margin <= value <= facts.high + margin, (label, value)
-                assert not math.isinf(value) or label.startswith(("PSNR", "Q_SF")), label
+                assert not math.isinf(value) or label == "CE" or label.startswith(("PSNR", "Q_SF")), label
                 assert math.copysign(1, value) > 0 or value < 0, f"{label} is -0"
 
 
@@ -242,6 +306,37 @@ def test_a_batch_scores_like_its_images(triple: tuple[Tensor, Tensor, Tensor]) -
     for n in range(2):
         for label, scores in score(a, b, fused[n : n + 1], METRICS).items():
             assert agree(together[label][n : n + 1], scores), label
+
+
+def test_a_mask_for_each_of_many_images_is_its_own_whatever_is_kept(noise: torch.Generator) -> None:
+    # More than one portion of fused images, one pair of sources, and a mask that differs from image to image.
+    a, b = random(noise, 1, 256, 256), random(noise, 1, 256, 256)
+    fused = ((a.long() + b.long()) // 2).to(torch.uint8).expand(65, -1, -1).clone()
+    masks = torch.zeros(65, 256, 256, dtype=torch.bool)
+    masks[:64, :128] = True
+    masks[64:, 64:] = True
+    metrics = PROFILES["seed"]
+    together = score(a, b, fused, metrics, masks)
+    for n in (0, 63, 64):
+        alone = score(a, b, fused[n : n + 1], metrics, masks[n : n + 1])
+        for label, scores in alone.items():
+            assert agree(together[label][n : n + 1], scores), label
+
+
+def test_records_travel(noise: torch.Generator) -> None:
+    a, b, fused = (random(noise, 1, 12, 12) for _ in range(3))
+    for metric in METRICS:
+        copy = pickle.loads(pickle.dumps(metric))  # noqa: S301  our own
+        assert torch.allclose(copy(a, b, fused), metric(a, b, fused), rtol=0, atol=0, equal_nan=True), metric.label
+
+
+def test_images_that_are_no_batches_of_tensors_are_told_the_cure(noise: torch.Generator) -> None:
+    x = random(noise, 1, 170, 170)
+    for metric in METRICS:
+        with pytest.raises(TypeError, match=r"not numpy.ndarray; torch.from_numpy\(x\)\[None\]"):
+            metric(x, x, x.numpy())  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"not \(170, 170\); x\[None\] makes"):
+            metric(x, x, x[0])
 
 
 def test_portions_of_fused_images_score_like_all(noise: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,13 +33,15 @@ def test_divergence_by_hand() -> None:
 def test_divergence_with_half_a_count_by_hand() -> None:
     # 8 pixels and 256 half counts: (4.5, 4.5, 0.5 ...) against (8.5, 0.5, 0.5 ...), over 136.
     expected = 4.5 / 136 * (math.log2(4.5 / 8.5) + math.log2(4.5 / 0.5))
-    assert m.cross_entropy(levels(4, 4), levels(4, 4), levels(8)).item() == pytest.approx(expected, rel=CLOSED)
+    assert m.cross_entropy(levels(4, 4), levels(4, 4), levels(8), prior=0.5).item() == pytest.approx(
+        expected, rel=CLOSED
+    )
 
 
-def test_without_a_prior_a_missing_level_is_infinite_and_a_new_one_is_not() -> None:
+def test_a_missing_level_is_infinite_and_a_new_one_is_not() -> None:
     two, one = levels(4, 4), levels(8)
-    assert m.cross_entropy(two, two, one, prior=0).item() == math.inf
-    assert m.cross_entropy(one, one, two, prior=0).item() == pytest.approx(1, rel=CLOSED)
+    assert m.cross_entropy(two, two, one).item() == math.inf
+    assert m.cross_entropy(one, one, two).item() == pytest.approx(1, rel=CLOSED)
 
 
 @pytest.mark.parametrize("prior", [0.0, 0.5, 1.0])

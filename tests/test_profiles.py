@@ -22,12 +22,12 @@ LOOSER = {
     "VIFF": 1e-6,  # sums of logarithms of ratios of small moments
     "VIF": 1e-6,  # likewise
     "Q_S": 1e-7,  # MFIF's constants are not quite 0
-    "Q_CB": 1e-7,  # contrast of black background, down to the rounding of the Fourier transform
+    "Q_CB@vifb": 1e-7,  # contrast of black background, down to the rounding of the Fourier transform
     "Q_C@mefb": 1e-3,  # a weight's sign is that of a rounding error where one source is flat but lit
     "SSIM@vifb": 1e-9,
     "SSIM@cslib": 2e-5,  # float32
     "SSIM@ivif_zoo": 2e-5,  # float32
-    "Q_P": 1e-9,
+    "Q_P@zhengliu": 1e-9,
     "N_ABF": 2e-4,  # about 1e-8, in float32
     "N_ABF@ivif_zoo": 2e-5,  # likewise
 }
@@ -48,8 +48,8 @@ PRINTED = {
             "SF": "SF",
             "SD": "SD",
             "Q_ABF@vifb": "Qabf",
-            "Q_CB": "Q_CB",
-            "Q_CV": "Q_CV",
+            "Q_CB@vifb": "Q_CB",
+            "Q_CV@vifb": "Q_CV",
             "SSIM@vifb": "SSIM_sum",
         },
     ),
@@ -69,9 +69,9 @@ PRINTED = {
             "Q_TE@zhengliu": "TE_cvejic_q1.85_swapped",
             "Q_ABF@vifb": "Qabf",
             "Q_C@mefb": "Q_C",
-            "Q_CB": "Q_CB",
-            "Q_CV": "Q_CV",
-            "Q_P": "Q_P",
+            "Q_CB@vifb": "Q_CB",
+            "Q_CV@vifb": "Q_CV",
+            "Q_P@zhengliu": "Q_P",
             "Q_W@mefb": "Q_W_edge_only",
             "Q_Y@mefb": "Q_Y",
             "VIFF": "VIFF",
@@ -91,14 +91,14 @@ PRINTED = {
             "Q_TE@zhengliu": "TE_cvejic_q1.85_swapped",
             "SCD": "SCD",
             "Q_ABF@mfif": "Q_G",
-            "Q_P": "Q_P",
+            "Q_P@zhengliu": "Q_P",
             "Q_S": "Q_S",
             "Q_W": "Q_W",
             "Q_E": "Q_E",
             "Q_C": "Q_C",
             "Q_Y": "Q_Y",
-            "Q_CB": "Q_CB",
-            "Q_CV": "Q_CV",
+            "Q_CB@vifb": "Q_CB",
+            "Q_CV@vifb": "Q_CV",
             "VIFF": "VIFF",
         },
     ),
@@ -180,7 +180,7 @@ PRINTED = {
             "SD": "sd_metric",
             "SF@tang": "sf_metric",
             "Q_SF@cslib": "q_sf_metric",
-            "Q_ABF": "q_abf_metric",
+            "Q_ABF@cslib": "q_abf_metric",
             "N_ABF": "n_abf_metric",
             "Q_M": "pww_metric",
             "SSIM@cslib": "ssim_metric",
