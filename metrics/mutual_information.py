@@ -323,8 +323,9 @@ def probabilities(image: Tensor, *, mask: Tensor | None = None) -> Tensor:
 @shared
 def _entropies(x: Tensor, y: Tensor, *, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Give H(x), H(y) and the joint H(x, y), each (N,), or (1,) for the entropy of one image."""
-    joint = joint_probabilities(x, y, mask=mask)
-    return entropy(x, mask=mask), entropy(y, mask=mask), _bits(joint)
+    h_x, h_y, h_xy = entropy(x, mask=mask), entropy(y, mask=mask), _bits(joint_probabilities(x, y, mask=mask))
+    # Beside a constant image the joint entropy is the other's, to the bit: no information is no rounding.
+    return h_x, h_y, torch.where(h_x == 0, h_y, torch.where(h_y == 0, h_x, h_xy))
 
 
 def _frequencies(codes: Tensor, levels: int, mask: Tensor | None) -> Tensor:
