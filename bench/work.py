@@ -13,7 +13,7 @@ from fusebench.datasets import colour
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.metrics.base import Metric, sharing
+from fusebench.metrics.base import Metric, score_by, sharing
 from torch import Tensor
 
 Losses = tuple[tuple[int, int, float], ...]  # (round, evaluation, loss) of an iterative fuser
@@ -138,7 +138,7 @@ def _outcomes(
     failure = ""
     for metric in row.metrics:
         try:
-            scores[metric.label] = metric.score(*sources, fused).tolist()
+            scores[metric.label] = score_by(metric, *sources, fused).tolist()
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failure = f"{metric.label}: {_say(error)}"
             break

@@ -128,15 +128,16 @@ def score(
             token = _mask.set(mask if mask is None or mask.shape[0] == 1 else mask[n : n + size])
             try:
                 for metric in metrics:
-                    scores[metric.label].append(_score(metric, x, y, f))
+                    scores[metric.label].append(score_by(metric, x, y, f))
             finally:
                 _mask.reset(token)
     return {label: torch.cat(parts) for label, parts in scores.items()}
 
 
-def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+def score_by(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """Score fused images by one metric, (N,): NaN in a mask unless it is local, and never -0."""
     if metric.local or _mask.get() is None:
-        return metric.score(a, b, fused) + 0.0  # no score is -0
+        return metric.score(a, b, fused) + 0.0
     return torch.full(fused.shape[:1], torch.nan, dtype=torch.float64, device=fused.device)
 
 
