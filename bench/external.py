@@ -46,18 +46,20 @@ class External:
             return ""
 
     def _file(self, dataset: str, name: str) -> Path:
+        folder = dict(self.folders).get(dataset)
+        if folder is None:
+            raise ValueError(f"{self.name} has no folder for {dataset}")
         found = self._files(dataset, name)
         if not found:
-            raise ValueError(f"{dict(self.folders)[dataset] / name}.png: no such file, in no other format either")
+            raise ValueError(f"{folder / name}.png: no such file, in no other format either")
         if len(found) > 1:
             raise ValueError(f"{found[1]}: {found[0].name} is there too; which is the result?")
         return found[0]
 
     def _files(self, dataset: str, name: str) -> list[Path]:
-        folder = dict(self.folders).get(dataset)
-        if folder is None:
-            return []
-        return [path for path in (folder / f"{name}{suffix}" for suffix in image.EXTENSIONS) if path.is_file()]
+        folders = [folder for kind, folder in self.folders if kind == dataset]
+        paths = (folder / f"{name}{suffix}" for folder in folders for suffix in image.EXTENSIONS)
+        return [path for path in paths if path.is_file()]
 
 
 def rows(root: Path, entries: Iterable[Entry]) -> "tuple[External, ...]":

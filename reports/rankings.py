@@ -42,8 +42,8 @@ def write(out: Path) -> str:
         return ""
     headers = ["table", "metric", "published", "measured", "Kendall's tau"]
     aligned = ["left"] * (len(headers) - 1) + ["right"]
-    table = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=aligned)
-    text = f"### Rankings, published and measured\n\n{table}\n"
+    ranked = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=aligned)
+    text = f"### Rankings, published and measured\n\n{ranked}\n"
     (out / "tables" / "rankings.md").write_text(text, encoding="utf-8")
     return text
 

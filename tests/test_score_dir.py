@@ -12,10 +12,11 @@ import torch
 from fusebench.bench import cli, run
 from fusebench.bench.check import read_scores
 from fusebench.bench.external import rows
-from fusebench.bench.suite import beside, classical, external
+from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
 from fusebench.datasets import folder, image, phantom
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
+from fusebench.fusers.trivial import Average
 from PIL import Image
 
 NAMES = ("2010", "2011", "16003")
@@ -115,6 +116,14 @@ def test_what_was_not_asked_of_a_method_is_no_failure_of_it(
     assert not run.run(external(folder.entries(data), results, say=said.append), tmp_path / "out", name="x").failures
     assert said[0].endswith("left out: 2 of 3 (CT-MRI)")
     assert len(external(folder.entries(data), results, 1)["table2"].entries) == 1
+
+
+def test_a_table_of_two_kinds_says_which_a_method_has_no_folder_for(data: Path, tmp_path: Path) -> None:
+    put(tmp_path / "results", "theirs/CT-PET/2010.png", data / "CT-MRI" / "CT" / "2010.png")
+    entries = [entry for entry in folder.entries(data) if entry.name == "2010"]
+    suite = beside({"both": Table("Two kinds", (Average(),), tuple(entries), COLUMNS)}, tmp_path / "results")
+    (failure,) = run.run(suite, tmp_path / "out", name="x").failures
+    assert failure == ("CT-MRI", "2010", "theirs", "theirs has no folder for CT-MRI")
 
 
 def test_results_without_an_image_of_any_pair_are_refused(data: Path, tmp_path: Path) -> None:
