@@ -190,18 +190,18 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
-        *counts[:1],
         *(f"{_mark_down(m['label'])} {_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
+        *counts[:1],
     ]
     rows = []
     for n, fuser in enumerate(table["fusers"], 1):
         label = _mark_down(fuser["label"])
-        row = [f"({label})" if fuser["trivial"] else label, *counts[n : n + 1]]
+        row = [f"({label})" if fuser["trivial"] else label]
         for metric in table["metrics"]:
             cell = cells[fuser["label"], metric["label"]]
             mark = "**" if cell.best else "_" if cell.best_method else ""
             row.append(f"{mark}{_ours(cell, metric, ' ± ')}{mark}{_others(cell, metric)}")
-        rows.append(row)
+        rows.append([*row, *counts[n : n + 1]])
     return tabulate(
         rows,
         headers=headers,
@@ -215,9 +215,12 @@ def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, 
     """Lay a table out for LaTeX with the package booktabs."""
     counts = _pairs(table, cells)
     arrows = {True: r"$\uparrow$", False: r"$\downarrow$"}
-    heads = counts[:1] + [
-        f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
-        for m in table["metrics"]
+    heads = [
+        *(
+            f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
+            for m in table["metrics"]
+        ),
+        *counts[:1],
     ]
     lines = [
         r"\begin{table}",
@@ -232,13 +235,13 @@ def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, 
     for index, fuser in enumerate(table["fusers"]):
         if index and table["fusers"][index - 1]["trivial"] and not fuser["trivial"]:
             lines.append(r"\midrule")
-        row = [_escape(fuser["label"]), *counts[index + 1 : index + 2]]
+        row = [_escape(fuser["label"])]
         for metric in table["metrics"]:
             cell = cells[fuser["label"], metric["label"]]
             text = _ours(cell, metric, r" $\pm$ ")
             text = rf"\textbf{{{text}}}" if cell.best else rf"\textit{{{text}}}" if cell.best_method else text
             row.append(text + _others(cell, metric))
-        lines.append(" & ".join(row) + r" \\")
+        lines.append(" & ".join([*row, *counts[index + 1 : index + 2]]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 

@@ -194,7 +194,7 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     for fuser in ("wavelet", "my_fuser[x=1]"):
         (tmp_path / "fused" / "CT-MRI" / fuser / "2004.png").unlink()
     (text,) = tables.write(tmp_path)
-    rows = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in text.splitlines() if "|" in line}
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     # Case 2 has the slice that is left, 3, and case 16 has 6.
     assert rows["wavelet"].startswith("4.50 ± ")
     assert rows["my_fuser[x=1]"] == "failed"
@@ -219,17 +219,17 @@ def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:
     )
     (text,) = tables.write(tmp_path)
     lines = {line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:-1]] for line in text.splitlines()[4:]}
-    assert lines["method"] == ["pairs", "SF ↑ (grey levels)", "Q_CV ↓"]
+    assert lines["method"] == ["SF ↑ (grey levels)", "Q_CV ↓", "pairs"]
     # The source's mean over its cases (1 + 2) / 2 and 3 is 2.25, more than 2.
-    assert [cell.split(" ± ")[0] for cell in lines["(source-a)"]] == ["3", "**2.25", "9.0"]
-    assert [cell.split(" ± ")[0] for cell in lines["full"]] == ["3", "_2.00", "**8.0"]
-    assert lines["partial"] == ["1", "7.00", "1.0"]
-    assert lines["gap"] == ["3", "1.00 ± 0.00", "0.0 ± 0.0 (1 NaN)"]
+    assert [cell.split(" ± ")[0] for cell in lines["(source-a)"]] == ["**2.25", "9.0", "3"]
+    assert [cell.split(" ± ")[0] for cell in lines["full"]] == ["_2.00", "**8.0", "3"]
+    assert lines["partial"] == ["7.00", "1.0", "1"]
+    assert lines["gap"] == ["1.00 ± 0.00", "0.0 ± 0.0 (1 NaN)", "3"]
     assert "; a row without a score that others have is not marked. partial failed on 2 of 3 pairs, which" in text
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
     assert table.pairs.tolist() == [3, 3, 3, 3, 1, 1, 3, 3]
     assert table.index[table.best].tolist() == [("source-a", "SF"), ("full", "Q_CV")]
-    assert r"Method & pairs & SF $\uparrow$" in (tmp_path / "tables" / "table2.tex").read_text()
+    assert r"Q\_CV $\downarrow$ & pairs \\" in (tmp_path / "tables" / "table2.tex").read_text()
 
 
 def test_what_is_undefined_for_all_keeps_nobody_from_being_best(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_what_is_undefined_for_all_keeps_nobody_from_being_best(tmp_path: Path) 
 def test_where_everything_failed_there_is_a_table_and_no_mark(tmp_path: Path) -> None:
     make(tmp_path, scores={"a": [(None,) * 3] * 2})
     (text,) = tables.write(tmp_path)
-    assert "| a        |       0 |               failed |   failed |" in text
+    assert "| a        |               failed |   failed |       0 |" in text
     assert rankings.write(tmp_path) == ""
 
 
