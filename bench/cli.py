@@ -91,6 +91,15 @@ PseudoColour = Annotated[
         "colour map of matplotlib. Without it their luma is fused.",
     ),
 ]
+Case = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Which part of a pair's name is its case (patient, scene): a regular expression with a group case, such "
+        r"as '(?P<case>p\d+)_'; or the word atlas (16012 is slice 12 of case 16), slice (p1_slice2) or none. Without "
+        "it a guess is made where the names show one of the two, and said.",
+    ),
+]
 data_app = typer.Typer(help="Look at data before they are fused.", rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
@@ -141,6 +150,7 @@ def bench_(
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
+    case: Case = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     timeout: Annotated[
@@ -163,9 +173,9 @@ def bench_(
     _configure(device, vgg16, weights)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
-    chosen = _suite(suite or name or "paper", data, pairs, _reading(window, axis, interpolation, pseudo_colour))
+    chosen = _suite(suite or name or "paper", data, pairs, _reading(window, axis, interpolation, pseudo_colour, case))
     if external is not None:
-        chosen = beside(chosen, external)
+        chosen = beside(chosen, external, _notice)
     _bench(chosen, out, grey, name=suite or name or "paper", device=device, jobs=jobs, scheduler=scheduler,
            timeout=timeout, fresh=fresh)  # fmt: skip
 
@@ -187,6 +197,7 @@ def score_dir_(
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
+    case: Case = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     fresh: Fresh = False,
@@ -194,14 +205,15 @@ def score_dir_(
     """Score the images that other programs have written, and print the tables.
 
     A row for each METHOD, and the trivial ones: either source, their average, their maximum. To have the bench's own
-    methods beside them: `fusebench bench --external RESULTS`. Colour is scored by its luma (BT.601). An image that is
-    missing or not of its pair's size is a failure of its row.
+    methods beside them: `fusebench bench --external RESULTS`. Colour is scored by its luma (BT.601). A pair of which no
+    METHOD has an image is left out; a METHOD without a folder for a kind of pair has no row in its table. Any other
+    image that is missing, or not of its pair's size, is a failure of its row.
     """
     from fusebench.bench.suite import external
     from fusebench.datasets import catalogue
 
-    reading = _reading(window, axis, interpolation, pseudo_colour)
-    chosen = external(catalogue.entries(data, reading), results, pairs)
+    reading = _reading(window, axis, interpolation, pseudo_colour, case)
+    chosen = external(catalogue.entries(data, reading, _notice), results, pairs, _notice)
     _bench(chosen, out, grey, name=f"score-dir {results}", jobs=jobs, scheduler=scheduler, fresh=fresh)
 
 
@@ -213,16 +225,15 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
     with output.locked(out):
         with _progress() as progress:
             summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
-        for text in [*tables.write(out), rankings.write(out)]:
-            typer.echo(text)
+        texts = [*tables.write(out), rankings.write(out)]
         if "table1" in chosen:
             features.write(chosen["table1"].entries[0].read(), out)
         figures.write(out, grey=grey)
-    typer.echo(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
+    for text in texts:
+        _print(text)
+    _print(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
     if summary.reused:
-        typer.echo(
-            f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True
-        )
+        _print(f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True)
     if summary.failures:
         raise typer.Exit(
             _complain(
@@ -265,7 +276,7 @@ def contract_(
         made = parse(fuser, known())
     findings = check(made, device)
     rows = [("FAILED" if finding.problem else "ok", finding.clause, finding.problem) for finding in findings]
-    typer.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    _print(tabulate(rows, tablefmt="plain", disable_numparse=True))
     if broken := sum(bool(finding.problem) for finding in findings):
         raise typer.Exit(_complain(f"{fuser} breaks {broken} of {len(findings)} clauses", 1))
 
@@ -366,9 +377,9 @@ def score_(
         metrics += chroma.RECORDS
     if inside is not None and (whole := [metric.label for metric in metrics if not metric.local]):
         names = ", ".join(whole)
-        typer.echo(f"{len(whole)} of {len(metrics)} scores are of whole images, undefined in a mask: {names}", err=True)
+        _print(f"{len(whole)} of {len(metrics)} scores are of whole images, undefined in a mask: {names}", err=True)
     if as_json:
-        typer.echo(json.dumps({label: _json(values) for label, values in scores.items()}, indent=1))
+        _print(json.dumps({label: _json(values) for label, values in scores.items()}, indent=1))
         return
     channels = ("R", "G", "B") if colour is Colour.per_channel else ()
     rows = []
@@ -377,7 +388,7 @@ def score_(
         each = each if len(each) == len(channels) else [""] * len(channels)  # one score has no channels
         rows.append((m.label, score, *each, m.unit, "higher" if m.higher_is_better else "lower", m.source))
     headers = ("metric", "score", *channels, "unit", "better", "definition")
-    typer.echo(tabulate(rows, headers=headers, disable_numparse=True))
+    _print(tabulate(rows, headers=headers, disable_numparse=True))
 
 
 @app.command(name="explain", epilog="Example: fusebench explain ct.png mri.png fused.png --metric PSNR --value 64.35")
@@ -401,10 +412,10 @@ def explain_(
     candidates = explain(run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey, metric, value)
     if as_json:
         rows = [{**c._asdict(), "score": _finite(c.score), "difference": _finite(c.difference)} for c in candidates]
-        typer.echo(json.dumps(rows, indent=1))
+        _print(json.dumps(rows, indent=1))
         return
     lines = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
-    typer.echo(tabulate(lines, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
+    _print(tabulate(lines, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
 
 
 @app.command(name="check", epilog="Example: fusebench check")
@@ -418,13 +429,11 @@ def check_(
     with tempfile.TemporaryDirectory() as folder:
         problems = compare(before, read_scores(_smoke(Path(folder))))
     for problem in problems:
-        typer.echo(problem)
+        _print(problem)
     if problems:
-        typer.echo(
-            f"{len(problems)} scores differ from {record}; if that is meant, `make record` and say why", err=True
-        )
+        _print(f"{len(problems)} scores differ from {record}; if that is meant, `make record` and say why", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{len(before)} scores agree with {record}")
+    _print(f"{len(before)} scores agree with {record}")
 
 
 @app.command(name="record", epilog="Example: fusebench record")
@@ -444,10 +453,10 @@ def record_(
         if nans := int(after.score.isna().sum()):
             raise ValueError(f"{nans} of {len(after)} scores are NaN; a record of them could not be checked")
         for change in [] if before is None else compare(before, after):
-            typer.echo(change)
+            _print(change)
         # Ten digits: more than the tolerance asks for, fewer than differ between machines.
         write_text(record, after.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
-    typer.echo(f"{record}: {len(after)} scores")
+    _print(f"{record}: {len(after)} scores")
 
 
 @data_app.command(name="check", epilog="Example: fusebench data check medical --window CT=40,80")
@@ -457,13 +466,15 @@ def data_check_(
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
+    case: Case = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read every pair and say what is wrong or suspicious; exit code 1 if anything is.
 
-    A line for each pair: size, bits or type, range and white fraction of both images, where the first lies relative to
-    the second when their mutual information is greatest (pixels down and right), and that information in bits, as they
-    are and there. Then all problems: missing partners, damaged files, duplicates, constant or dark images, shifts.
+    A line for each pair: case, size, bits or type, range and white fraction of both images, where the first lies
+    relative to the second when their mutual information is greatest (pixels down and right), and that information in
+    bits, as they are and there. Then all problems: missing partners, damaged files, duplicates, constant or dark
+    images, shifts.
     """
     import dataclasses
 
@@ -471,14 +482,15 @@ def data_check_(
     from tabulate import tabulate
 
     with _progress() as progress:
-        rows, problems = check(folder, _reading(window, axis, interpolation, pseudo_colour), progress)
+        rows, problems = check(folder, _reading(window, axis, interpolation, pseudo_colour, case), progress, _notice)
     if as_json:
         pairs = [{**dataclasses.asdict(row), "shift": row.shift and row.shift._asdict()} for row in rows]
-        typer.echo(json.dumps({"pairs": pairs, "problems": problems}, indent=1))
+        _print(json.dumps({"pairs": pairs, "problems": problems}, indent=1))
     else:
         lines = [
             (
                 f"{row.dataset}/{row.name}",
+                row.case or "",
                 " x ".join(map(str, row.size)),
                 " ".join(row.depths),
                 " ".join(f"{low:.2g}-{high:.2g}" for low, high in row.ranges),
@@ -489,11 +501,11 @@ def data_check_(
             )
             for row in rows
         ]
-        headers = ("pair", "size", "depth", "range", "white", "shift", "MI at 0", "MI at shift")
-        typer.echo(tabulate(lines, headers=headers, disable_numparse=True))
+        headers = ("pair", "case", "size", "depth", "range", "white", "shift", "MI at 0", "MI at shift")
+        _print(tabulate(lines, headers=headers, disable_numparse=True))
         for problem in problems:
-            typer.echo(_line(problem))
-    typer.echo(f"{len(rows)} pairs read, {len(problems)} problems", err=True)
+            _print(_line(problem))
+    _print(f"{len(rows)} pairs read, {len(problems)} problems", err=True)
     if problems:
         raise typer.Exit(1)
 
@@ -503,7 +515,7 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
     """List what the bench knows, a line each."""
     from tabulate import tabulate
 
-    typer.echo(tabulate(_listing(what), tablefmt="plain", disable_numparse=True))
+    _print(tabulate(_listing(what), tablefmt="plain", disable_numparse=True))
 
 
 def main() -> None:
@@ -540,11 +552,27 @@ def _warn(
 ) -> None:
     """Say a warning in one line, without the place in the code that it comes from."""
     del category, filename, lineno, file, line
-    _complain(str(message), 0)
+    _notice(str(message))
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """Print to stdout or stderr; once nobody reads there (`| head`), to nowhere, and the command goes on to its end."""
+    try:
+        typer.echo(text, err=err)
+    except BrokenPipeError:
+        # What the buffer holds has no reader either: the interpreter would fail on it when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
+
+
+def _notice(message: str) -> None:
+    """Say in a line what is no error and should be known."""
+    _complain(message, 0)
 
 
 def _complain(message: str, code: int) -> int:
-    typer.echo(f"fusebench: {_line(message)}", err=True)
+    _print(f"fusebench: {_line(message)}", err=True)
     return code
 
 
@@ -627,10 +655,12 @@ def _configure(device: str, vgg16: str | None, cnn: str | None) -> None:
         os.environ[multifocus_weights.VARIABLE] = cnn
 
 
-def _reading(window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None) -> "Reading":
+def _reading(
+    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None, case: str | None = None
+) -> "Reading":
     from fusebench.datasets.reading import Reading, parse_windows
 
-    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour)
+    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour, case)
 
 
 def _reading_of_two(
@@ -648,14 +678,14 @@ def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | N
     from fusebench.datasets.reading import AS_STATED
 
     if ":" in name:
-        return load(name, lambda: catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
+        return load(name, lambda: catalogue.entries(data or "phantom", reading or AS_STATED, _notice), pairs)
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
     if name == "smoke":
         if data is not None or pairs is not None or (reading or AS_STATED) != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
-    return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED), pairs)
+    return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED, _notice), pairs)
 
 
 def _smoke(folder: Path) -> Path:

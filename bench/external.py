@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 from fusebench.datasets import image
@@ -33,6 +34,10 @@ class External:
             raise ValueError(f"{path}: {sizes[0]} pixels, but the pair has {sizes[1]}")
         return grey
 
+    def has(self, dataset: str, name: str) -> bool:
+        """Say whether there is an image of a pair, good or bad."""
+        return bool(self._files(dataset, name))
+
     def sha256(self, dataset: str, name: str) -> str:
         """Digest of the file of a pair, "" where there is none."""
         try:
@@ -44,19 +49,25 @@ class External:
         folder = dict(self.folders).get(dataset)
         if folder is None:
             raise ValueError(f"{self.name} has no folder for {dataset}")
-        found = [path for path in (folder / f"{name}{suffix}" for suffix in image.EXTENSIONS) if path.is_file()]
+        found = self._files(dataset, name)
         if not found:
             raise ValueError(f"{folder / name}.png: no such file, in no other format either")
         if len(found) > 1:
             raise ValueError(f"{found[1]}: {found[0].name} is there too; which is the result?")
         return found[0]
 
+    def _files(self, dataset: str, name: str) -> list[Path]:
+        folders = [folder for kind, folder in self.folders if kind == dataset]
+        paths = (folder / f"{name}{suffix}" for folder in folders for suffix in image.EXTENSIONS)
+        return [path for path in paths if path.is_file()]
+
 
 def rows(root: Path, entries: Iterable[Entry]) -> "tuple[External, ...]":
     """Find the methods whose results a folder holds for these pairs, in alphabetical order.
 
     A result is ROOT/METHOD/KIND/NAME.png, ROOT/KIND/METHOD/NAME.png, as the bench itself writes them under fused/, or
-    ROOT/METHOD/NAME.png where no two kinds have a pair of that name.
+    ROOT/METHOD/NAME.png where no two kinds have a pair of that name. A method has results for the kinds that it has a
+    folder for, and in the last layout for those of which it has an image.
 
     Raises
     ------
@@ -85,15 +96,18 @@ def _places(folder: Path, kinds: Mapping[str, set[str]]) -> list[tuple[str, str,
         return [(method.name, folder.name, method) for method in inside]
     if any(sub.name in kinds for sub in inside):
         return [(folder.name, sub.name, sub) for sub in inside if sub.name in kinds]
-    if not any(path.suffix.lower() in image.EXTENSIONS for path in folder.iterdir()):
+    images = {path.stem for path in folder.iterdir() if path.suffix.lower() in image.EXTENSIONS}
+    if not images:
         return []
-    (first, *others) = kinds
-    if shared := sorted(kinds[first].intersection(*(kinds[kind] for kind in others))) if others else []:
-        raise ValueError(
-            f"{folder}: {' and '.join(kinds)} have a pair {shared[0]} each; "
-            f"say whose result it is: {folder.name}/{first}/{shared[0]}.png"
-        )
-    return [(folder.name, kind, folder) for kind in kinds]
+    shown = {kind: names & images for kind, names in kinds.items() if names & images}
+    for (kind, names), (other, others) in combinations(shown.items(), 2):
+        if shared := sorted(names & others):
+            raise ValueError(
+                f"{folder}: {kind} and {other} have a pair {shared[0]} each; "
+                f"say whose result it is: {folder.name}/{kind}/{shared[0]}.png"
+            )
+    # Images of no pair's name were meant for some kind.
+    return [(folder.name, kind, folder) for kind in shown or kinds]
 
 
 def _folders(root: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from fusebench.bench import published
 from fusebench.bench.external import External
 from fusebench.bench.external import rows as external_rows
 from fusebench.datasets import phantom
+from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
 from fusebench.fusers import multifocus_weights
 from fusebench.fusers.base import Fuser, check_class, label
@@ -80,25 +81,41 @@ def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     return _by_method("Classical methods", kinds)
 
 
-def external(entries: Iterable[Entry], results: Path, pairs: int | None = None) -> Suite:
+def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, say: Say = silent) -> Suite:
     """Build tables of the methods whose images a folder holds, beside the trivial rows: one for each kind it has.
 
-    On every pair, or on so many of each kind. Where the folder has a row of a trivial one's name, that one is shown.
+    On every pair of which some method has an image, or on so many of each kind. A method stands in the tables of the
+    kinds it has a folder for. `say` is told, in a line each, what is left out by either. Where the folder has a row of
+    a trivial one's name, that one is shown.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no image of any pair; see `bench.external.rows` too.
     """
-    listed = list(entries)
-    rows = external_rows(results, listed)
+    kinds = _in_order(entries)
+    rows = external_rows(results, [entry for listed in kinds.values() for entry in listed])
+    shown = {kind: [e for e in listed if any(row.has(kind, e.name) for row in rows)] for kind, listed in kinds.items()}
+    left = [f"{len(kinds[k]) - len(shown[k])} of {len(kinds[k])} ({k})" for k in kinds if len(shown[k]) < len(kinds[k])]
+    if not any(shown.values()):
+        first = next(iter(kinds.values()))[0]
+        raise ValueError(f"{results}: no image of any pair; expected METHOD/{first.dataset}/{first.name}.png")
+    if left:
+        say(f"pairs without any method's image are left out: {', '.join(left)}")
     theirs = {row.name for row in rows}
-    methods: tuple[Fuser, ...] = (*(cls() for cls in TRIVIAL if cls.name not in theirs), *_as_fusers(rows))
-    kinds = {
-        kind: (methods, _all(pairs_of_kind, pairs))
-        for kind, pairs_of_kind in _in_order(listed).items()
-        if any(kind in dict(row.folders) for row in rows)
+    trivial = tuple(cls() for cls in TRIVIAL if cls.name not in theirs)
+    tables = {
+        kind: ((*trivial, *_of_kinds(rows, {kind}, say)), _all(listed, pairs))
+        for kind, listed in shown.items()
+        if listed
     }
-    return _by_method("External results", kinds)
+    return _by_method("External results", tables)
 
 
-def beside(suite: Suite, results: Path) -> Suite:
+def beside(suite: Suite, results: Path, say: Say = silent) -> Suite:
     """Add the methods whose images a folder holds to a suite's tables of methods: to all but that of the layers.
+
+    To the tables of the kinds that a method has a folder for; `say` is told which methods a table is without.
 
     Raises
     ------
@@ -109,10 +126,10 @@ def beside(suite: Suite, results: Path) -> Suite:
     tables = dict(suite)
     for name, table in suite.items():
         kinds = {entry.dataset for entry in table.entries}
-        theirs = tuple(row for row in rows if kinds & dict(row.folders).keys()) if name != "table1" else ()
+        theirs = _of_kinds(rows, kinds, say) if name != "table1" else ()
         if clash := {row.name for row in theirs} & {label(fuser) for fuser in table.fusers}:
             raise ValueError(f"{results}: {min(clash)} is a row of the suite; give the folder another name")
-        tables[name] = replace(table, fusers=(*table.fusers, *_as_fusers(theirs)))
+        tables[name] = replace(table, fusers=(*table.fusers, *theirs))
     return tables
 
 
@@ -177,8 +194,8 @@ def load(name: str, entries: Callable[[], Iterable[Entry]], pairs: int | None = 
 def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
     """Choose the pairs of one kind: without a number the middle slice of each case, at most 5 cases.
 
-    With a number, as many pairs, spread over the cases: first every case's middle slice, then the slices next to
-    it, outwards. The order of the data is kept.
+    With a number, as many pairs, spread over the cases: first every case's middle slice, then the slices next to it,
+    outwards. A pair whose case is not known counts as a case. The order of the data is kept.
 
     Raises
     ------
@@ -188,9 +205,9 @@ def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
     if pairs is not None and pairs < 1:
         raise ValueError(f"--pairs {pairs}: at least 1 pair of each kind is needed")
     listed = list(entries)
-    cases: dict[str, list[int]] = {}
+    cases: dict[str | Entry, list[int]] = {}
     for index, entry in enumerate(listed):
-        cases.setdefault(entry.case, []).append(index)
+        cases.setdefault(entry.case or entry, []).append(index)
     # (distance from the middle of its case, index): sorting takes all middles first.
     ranks = sorted(
         (abs(place - len(slices) // 2), index) for slices in cases.values() for place, index in enumerate(slices)
@@ -199,9 +216,15 @@ def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:
     return tuple(listed[index] for index in sorted(index for _, index in ranks[:count]))
 
 
-def _as_fusers(rows: tuple[External, ...]) -> tuple[Fuser, ...]:
-    """Let them stand in a table: they have a name and options, and `work` knows that they are read, not called."""
-    return cast("tuple[Fuser, ...]", rows)
+def _of_kinds(rows: tuple[External, ...], kinds: set[str], say: Say) -> tuple[Fuser, ...]:
+    """Give the methods that have results for one of these kinds, and say which have none.
+
+    They stand in a table: they have a name and options, and `work` knows that they are read, not called.
+    """
+    there = [row for row in rows if kinds & dict(row.folders).keys()]
+    if others := [row.name for row in rows if row not in there]:
+        say(f"no results for {' or '.join(sorted(kinds))}, and so no row there: {', '.join(others)}")
+    return cast("tuple[Fuser, ...]", tuple(there))
 
 
 def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:

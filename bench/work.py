@@ -138,7 +138,7 @@ def _outcomes(
     failure = ""
     for metric in row.metrics:
         try:
-            scores[metric.label] = metric.score(*sources, fused).tolist()
+            scores[metric.label] = metric(*sources, fused).tolist()
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failure = f"{metric.label}: {_say(error)}"
             break

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.datasets import folder
+from fusebench.datasets import cases, folder
+from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import AS_STATED, Reading
 from torch import Tensor
@@ -46,6 +47,7 @@ class Row:
 
     dataset: str
     name: str
+    case: str | None
     modalities: tuple[str, str]
     size: tuple[int, int]
     depths: tuple[str, ...]
@@ -56,7 +58,10 @@ class Row:
 
 
 def check(
-    root: Path, reading: Reading = AS_STATED, progress: Callable[[str, int, int], None] = lambda *_: None
+    root: Path,
+    reading: Reading = AS_STATED,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+    say: Say = silent,
 ) -> tuple[list[Row], list[str]]:
     """Read every pair under a folder; give what was found, and every problem, a line each.
 
@@ -70,7 +75,7 @@ def check(
     ValueError
         If the folder is missing or holds nothing that could be pairs.
     """
-    entries, problems = folder.survey(root, reading)
+    entries, problems = folder.survey(root, reading, say)
     rows: list[Row] = []
     seen: dict[str, tuple[str, str, str]] = {}
     for done, entry in enumerate(entries):
@@ -85,14 +90,14 @@ def check(
         problems += [f"{entry.dataset}/{entry.name}: {flag}" for flag in row.flags]
     volumes: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if folder.is_slice(row.name):
-            volumes.setdefault((row.dataset, folder.case_of(row.name)), []).append(row)
-    for (dataset, case), slices in volumes.items():
+        if name := cases.volume(row.name):
+            volumes.setdefault((row.dataset, name), []).append(row)
+    for (dataset, name), slices in volumes.items():
         for modality, ranges in zip(
             slices[0].modalities, zip(*(row.ranges for row in slices), strict=True), strict=True
         ):
             if all(low == high for low, high in ranges):
-                problems.append(f"{dataset}/{case}: {modality} is constant in every slice; do the volumes overlap?")
+                problems.append(f"{dataset}/{name}: {modality} is constant in every slice; do the volumes overlap?")
     return rows, problems
 
 
@@ -129,7 +134,7 @@ def find_shift(a: Tensor, b: Tensor, reach: int = REACH) -> Shift:
 
 def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row:
     flags: list[str] = []
-    in_volume = folder.is_slice(pair.name)  # whose first and last slices show little
+    in_volume = cases.volume(pair.name) is not None  # whose first and last slices show little
     images = dict(zip(pair.modalities, (pair.a, pair.b), strict=True))
     for modality, image in images.items():
         low, high = image.min().item(), image.max().item()
@@ -156,6 +161,7 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
     return Row(
         entry.dataset,
         entry.name,
+        entry.case,
         pair.modalities,
         pair.size,
         tuple(map(folder.depth, folder.files(entry))),

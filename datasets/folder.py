@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import torch
-from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets import cases, colour, dicom, image, nifti
+from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry, Pair, check_name
 from fusebench.datasets.reading import AS_STATED, Reading
 from torch import Tensor
@@ -16,15 +18,15 @@ EXTENSIONS = (*image.EXTENSIONS, *dicom.EXTENSIONS, *nifti.EXTENSIONS)
 DEPTH = 2  # a folder of kinds, a kind; links to a folder above would be followed for ever
 
 
-def entries(root: Path, reading: Reading = AS_STATED) -> tuple[Entry, ...]:
+def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple[Entry, ...]:
     """List the registered pairs under a folder, in the order of kind, case and slice.
 
     A kind of pair is a folder that holds two folders of images, one for each modality, and the same file name
     (but for the extension) in both is a pair. `root` is such a folder or holds several. A kind named "A-B"
     gives source a from A and source b from B; under any other name they come in alphabetical order.
 
-    Names made of digits only are read as the Whole Brain Atlas sets are named, case number (without leading zeros)
-    then three digits of slice: 16012 is slice 12 of case 16. Any other name is a case of its own.
+    Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
+    names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
 
     Files are told by their extension. A NIfTI volume, whose partner is one too, and a DICOM file of several frames
     are a case each, and every slice of them is a pair: NAME#0, NAME#1, ... along the axis of `reading`, and NAME#1,
@@ -34,16 +36,17 @@ def entries(root: Path, reading: Reading = AS_STATED) -> tuple[Entry, ...]:
     ------
     ValueError
         If there is no pair, a kind has not two modalities, a folder holds no image, a file has no partner, two
-        files share a name, a link leads out of the folder, or a window is for no modality. The first problem is told.
+        files share a name, a link leads out of the folder, a window is for no modality, or the rule of cases fits no
+        name. The first problem is told.
     """
-    found, problems = survey(root, reading)
+    found, problems = survey(root, reading, say)
     if problems:
         more = f" (and {len(problems) - 1} more: fusebench data check {root})" if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
     return found
 
 
-def survey(root: Path, reading: Reading = AS_STATED) -> tuple[tuple[Entry, ...], list[str]]:
+def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple[tuple[Entry, ...], list[str]]:
     """List the pairs under a folder as `entries` does, and every problem, a line each.
 
     Raises
@@ -79,7 +82,14 @@ def survey(root: Path, reading: Reading = AS_STATED) -> tuple[tuple[Entry, ...],
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
-    return tuple(found), problems
+    names: dict[str, list[str]] = {}
+    for entry in found:
+        names.setdefault(entry.dataset, []).append(entry.name)
+    try:
+        case = cases.assign(names, reading.case, say)
+    except ValueError as error:
+        return tuple(found), [*problems, str(error)]
+    return tuple(_of_case(entry, case[entry.dataset, entry.name]) for entry in found), problems
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
@@ -94,37 +104,16 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (2**63, part) for part in parts)
 
 
-def case_of(name: str) -> str:
-    """Case that a pair's name belongs to.
-
-    Examples
-    --------
-    >>> case_of("16012"), case_of("2010"), case_of("brain01"), case_of("012")
-    ('16', '2', 'brain01', '012')
-    >>> case_of("010001")  # numbered frames are no atlas
-    '010001'
-    >>> case_of("16012#40")  # a slice of a volume
-    '16012'
-    """
-    if is_slice(name):
-        return name.rpartition("#")[0]
-    numbered = re.fullmatch(r"([1-9]\d*)\d{3}", name, re.ASCII)
-    return numbered[1] if numbered else name
-
-
-def is_slice(name: str) -> bool:
-    """Say whether a pair's name is that of a slice of a volume or a frame of a file: NAME#k."""
-    return re.fullmatch(r".+#\d+", name, re.ASCII) is not None
-
-
 def read_pair(
     first: Path,
     second: Path,
     dataset: str,
     modalities: tuple[str, str] = ("a", "b"),
     reading: Reading = AS_STATED,
+    *,
+    case: str | None = None,
 ) -> Pair:
-    """Read two image files as one pair.
+    """Read two image files as one pair, of a case if it is known.
 
     FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
     slice of the first unless it names its own.
@@ -154,7 +143,7 @@ def read_pair(
         coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
         chroma = colour.merge(chroma_a, chroma_b)
     name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
-    return Pair(a, b, dataset, name, case_of(name), modalities, chroma, coloured)
+    return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
 
 
 def files(entry: Entry) -> tuple[Path, Path]:
@@ -231,10 +220,14 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
             for index in _slices(a, b, reading):
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
                 read = partial(read_pair, path_a, path_b, kind.name, (first.name, second.name), reading)
-                found.append(Entry(kind.name, name + index, case_of(name + index), read))
+                found.append(Entry(kind.name, name + index, None, read))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
+
+
+def _of_case(entry: Entry, case: str | None) -> Entry:
+    return replace(entry, case=case, read=partial(cast("partial[Pair]", entry.read), case=case))
 
 
 def _slices(a: Path, b: Path, reading: Reading) -> Iterable[str]:

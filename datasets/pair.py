@@ -22,7 +22,7 @@ class Pair:
     name
         Names the pair within its dataset.
     case
-        The patient or scene. Slices of one case are correlated, so statistics count cases.
+        The patient or scene; None where it is not known. Slices of one case are correlated, so statistics count cases.
     modalities
         What a and b show, such as ("CT", "MRI").
     chroma
@@ -49,7 +49,7 @@ class Pair:
     b: Tensor
     dataset: str
     name: str
-    case: str
+    case: str | None
     modalities: tuple[str, str] = ("a", "b")
     chroma: Tensor | None = None
     coloured: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Entry:
 
     dataset: str
     name: str
-    case: str
+    case: str | None
     read: Callable[[], Pair]
 
     def __post_init__(self) -> None:

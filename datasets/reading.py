@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.datasets import colour
+from fusebench.datasets import cases, colour
 from torch import Tensor
 
 AXES = ("sagittal", "coronal", "axial")
@@ -52,17 +52,21 @@ class Reading:
         How a second volume is brought onto the first one's grid: linear, nearest or cubic.
     table
         The colour table that coloured files are taken back through (`colour.invert`); None: they have luma and chroma.
+    case
+        The rule by which names say their case: an expression with a group "case", or the word atlas, slice or none
+        (`cases.assign`); None: it is guessed where the names show it.
 
     Raises
     ------
     ValueError
-        If the axis, the interpolation or the table is unknown.
+        If the axis, the interpolation or the table is unknown, or the rule of cases is no rule.
     """
 
     windows: Mapping[str, Window | Literal["auto"]] = field(default_factory=dict)
     axis: str = "axial"
     interpolation: str = "linear"
     table: str | None = None
+    case: str | None = None
 
     def __post_init__(self) -> None:
         if self.axis not in AXES:
@@ -71,6 +75,8 @@ class Reading:
             raise ValueError(f"no interpolation is called {self.interpolation!r}; known: {', '.join(ORDERS)}")
         if self.table is not None:
             colour.check_table(self.table)
+        if self.case is not None:
+            cases.compiled(self.case)
 
 
 AS_STATED = Reading()

@@ -60,7 +60,7 @@ def entropy(image: Tensor, offset: float = 0, *, mask: Tensor | None = None) -> 
     [1.0]
     """
     p = probabilities(image, mask=mask)
-    bits: Tensor = -torch.special.xlogy(p, p + offset).sum(dim=-1) / math.log(2)
+    bits: Tensor = 0 - torch.special.xlogy(p, p + offset).sum(dim=-1) / math.log(2)  # 0 - 0, as -0 is no entropy
     return bits
 
 

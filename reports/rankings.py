@@ -15,7 +15,8 @@ def write(out: Path) -> str:
     """Write `tables/rankings.md` into the folder of a run and return it; nothing, "", without published scores.
 
     For each table and metric the order of the methods as published and as measured, best first, with the scores, and
-    Kendall's rank correlation: 1 where the orders agree, -1 where one is the other reversed.
+    Kendall's rank correlation: 1 where the orders agree, -1 where one is the other reversed. A method whose score is
+    not complete (`tables.Cell`) has no rank.
     """
     from scipy.stats import kendalltau
     from tabulate import tabulate
@@ -29,7 +30,9 @@ def write(out: Path) -> str:
             both = {
                 fuser["label"]: (cell.published, cell.mean)
                 for fuser in table["fusers"]
-                if (cell := cells[fuser["label"], metric["label"]]).published is not None and not math.isnan(cell.mean)
+                if (cell := cells[fuser["label"], metric["label"]]).published is not None
+                and cell.complete
+                and not math.isnan(cell.mean)
             }
             if len(both) > 1:
                 tau = kendalltau(*zip(*both.values(), strict=True)).statistic
@@ -38,7 +41,9 @@ def write(out: Path) -> str:
     if not rows:
         return ""
     headers = ["table", "metric", "published", "measured", "Kendall's tau"]
-    text = f"### Rankings, published and measured\n\n{tabulate(rows, headers=headers, tablefmt='pipe')}\n"
+    aligned = ["left"] * (len(headers) - 1) + ["right"]
+    ranked = tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=aligned)
+    text = f"### Rankings, published and measured\n\n{ranked}\n"
     (out / "tables" / "rankings.md").write_text(text, encoding="utf-8")
     return text
 

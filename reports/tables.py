@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from tabulate import tabulate
 
@@ -18,9 +19,12 @@ class Cell:
     """One method's score over the pairs of a table.
 
     `mean` is the mean over cases, each case's slices averaged first; `half_width` is that of its confidence
-    interval, None with a single case; `nans` counts the pairs left out because the metric is undefined there, `failed`
-    those of which the method gave no image.
-    `best` is the best score of its column, `best_method` the best of those that are not trivial rows.
+    interval, None with a single case or where a score is infinite. `nans` counts the pairs left out because the metric
+    is undefined there, `failed` those of which the method gave no image.
+
+    Means are compared over the same pairs only. So a cell is `complete` if no pair failed and if the score is defined
+    on every pair on which that of another row without failures is; `best` is the best complete score of its column,
+    `best_method` the best of those that are not trivial rows.
     """
 
     mean: float
@@ -28,6 +32,7 @@ class Cell:
     nans: int
     published: float | None
     failed: int = 0
+    complete: bool = True
     best: bool = False
     best_method: bool = False
 
@@ -62,41 +67,69 @@ def read_scores(out: Path) -> "pd.Series[float]":
 
 def aggregate(table: dict[str, Any], pairs: dict[str, Any], scores: "pd.Series[float]") -> dict[tuple[str, str], Cell]:
     """Give every (fuser, metric) of a table its cell."""
-    keys = [tuple(key) for key in table["pairs"]]
-    cases = [f"{dataset}/{pairs[dataset][pair]['case']}" for dataset, pair in keys]
-    real = not any(pairs[dataset][pair]["synthetic"] for dataset, pair in keys)
+    units, _ = _units(table, pairs)
+    real = not any(pairs[dataset][pair]["synthetic"] for dataset, pair in table["pairs"])
+    by_image = scores.unstack("metric").reindex(  # noqa: PD010  nothing is averaged
+        columns=[metric["label"] for metric in table["metrics"]]
+    )
+    rows = {
+        fuser["label"]: pd.MultiIndex.from_tuples([(*pair, fuser["label"]) for pair in table["pairs"]])
+        for fuser in table["fusers"]
+    }
+    # A file of scores has no line of what failed.
+    failed = {label: int((~images.isin(by_image.index)).sum()) for label, images in rows.items()}
     cells: dict[tuple[str, str], Cell] = {}
     for metric in table["metrics"]:
-        column = {}
-        for fuser in table["fusers"]:
-            values = [scores.get((*key, fuser["label"], metric["label"])) for key in keys]
-            published = table["published"].get(fuser["label"], {}).get(metric["label"]) if real else None
-            column[fuser["label"]] = _cell(values, cases, published)
+        values = {label: by_image[metric["label"]].reindex(images).to_numpy() for label, images in rows.items()}
+        complete = _complete({label: row for label, row in values.items() if not failed[label]})
+        column = {
+            label: replace(
+                _cell(row, units, failed[label]),
+                published=table["published"].get(label, {}).get(metric["label"]) if real else None,
+                complete=label in complete,
+            )
+            for label, row in values.items()
+        }
         methods = {f["label"]: column[f["label"]] for f in table["fusers"] if not f["trivial"]}
         best, best_method = _best(column, metric), _best(methods, metric)
-        for fuser_label, cell in column.items():
-            marks = {"best": fuser_label in best, "best_method": fuser_label in best_method}
-            cells[fuser_label, metric["label"]] = replace(cell, **marks)
+        for label, cell in column.items():
+            marks = {"best": label in best, "best_method": label in best_method}
+            cells[label, metric["label"]] = replace(cell, **marks)
     return cells
 
 
-def _cell(values: list[float | None], cases: list[str], published: float | None) -> Cell:
+def _units(table: dict[str, Any], pairs: dict[str, Any]) -> tuple[list[str], str]:
+    """Give what each pair counts as in a mean, and what that is: its case, or itself where a case is not known."""
+    cases = [(dataset, pair, pairs[dataset][pair]["case"]) for dataset, pair in table["pairs"]]
+    if any(case is None for _, _, case in cases):
+        return [f"{dataset}/{pair}" for dataset, pair, _ in cases], "pair"
+    return [f"{dataset}/{case}" for dataset, _, case in cases], "case"
+
+
+def _complete(whole: dict[str, npt.NDArray[np.float64]]) -> set[str]:
+    """Give the rows, of those without failures, that are defined wherever one of them is."""
+    defined = {label: ~np.isnan(row) for label, row in whole.items()}
+    wanted = np.any(list(defined.values()), axis=0)
+    return {label for label, row in defined.items() if row[wanted].all()}
+
+
+def _cell(values: npt.NDArray[np.float64], units: list[str], failed: int) -> Cell:
     from scipy.stats import t
 
-    failed = values.count(None)  # a file of scores has no line of what failed
-    by_case = pd.Series(values, dtype=float).groupby(cases).mean().dropna()
-    count, nans = len(by_case), sum(value is not None and np.isnan(value) for value in values)
-    if count < 2:
-        return Cell(float(by_case.mean()), None, nans, published, failed)
+    by_unit = pd.Series(values).groupby(units).mean().dropna()
+    cell = Cell(float(by_unit.mean()), None, int(np.isnan(values).sum()) - failed, None, failed)
+    count = len(by_unit)
+    if count < 2 or not np.isfinite(by_unit).all():
+        return cell
     # Student's t over cases: their means are independent, slices of one case are not.
-    half_width = t.ppf((1 + CONFIDENCE) / 2, count - 1) * by_case.std(ddof=1) / np.sqrt(count)
-    return Cell(float(by_case.mean()), float(half_width), nans, published, failed)
+    half_width = t.ppf((1 + CONFIDENCE) / 2, count - 1) * by_unit.std(ddof=1) / np.sqrt(count)
+    return replace(cell, half_width=float(half_width))
 
 
 def _best(column: dict[str, Cell], metric: dict[str, Any]) -> set[str]:
-    """Fusers whose score, as printed, is the best of the column."""
+    """Fusers whose complete score, as printed, is the best of the column."""
     sign = 1 if metric["higher_is_better"] else -1
-    printed = {fuser: sign * round(cell.mean, metric["digits"]) for fuser, cell in column.items()}
+    printed = {f: sign * round(cell.mean, metric["digits"]) for f, cell in column.items() if cell.complete}
     top = max((value for value in printed.values() if not np.isnan(value)), default=None)
     return {fuser for fuser, value in printed.items() if value == top}
 
@@ -104,23 +137,41 @@ def _best(column: dict[str, Cell], metric: dict[str, Any]) -> set[str]:
 def caption(table: dict[str, Any], pairs: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
     """Say what the numbers rest on and what the marks mean."""
     infos = [(dataset, pairs[dataset][pair]) for dataset, pair in table["pairs"]]
-    cases = len({(dataset, info["case"]) for dataset, info in infos})
+    units, unit = _units(table, pairs)
     nature = "synthetic " if any(info["synthetic"] for _, info in infos) else ""
     one = f" ({'/'.join(table['pairs'][0])})" if len(infos) == 1 else ""
-    parts = [f"{_count(len(infos), nature + 'pair')}{one}, {_count(cases, 'case')}"]
+    parts = [f"{_count(len(infos), nature + 'pair')}{one}"]
+    if unit == "case":
+        parts[0] += f", {_count(len(set(units)), unit)}"
     if any(cell.half_width is not None for cell in cells.values()):
-        parts[0] += f"; mean ± {CONFIDENCE:.0%} confidence interval over cases"
+        parts[0] += f"; mean ± {CONFIDENCE:.0%} confidence interval over {unit}s"
     if any(cell.published is not None for cell in cells.values()):
         parts.append("Cells read ours / published")
     marks = "Bold: best of the column"
     if any(cell.best_method and not cell.best for cell in cells.values()):
         marks += "; italic: best method where a trivial row (set apart at the top) does better"
-    # A row has failed on the same pairs in every column.
-    failed = {fuser: cell.failed for (fuser, _), cell in cells.items() if cell.failed}
-    missing = [f"{fuser} failed on {count} of {_count(len(infos), 'pair')}" for fuser, count in failed.items()]
+    if not all(cell.complete for cell in cells.values()):
+        marks += "; a row without a score that others have is not marked"
+    missing = [
+        f"{fuser['label']} failed on {len(infos) - count} of {_count(len(infos), 'pair')}"
+        for fuser, count in zip(table["fusers"], _counts(table, cells), strict=True)
+        if count < len(infos)
+    ]
     if missing:
         missing[-1] += ", which its mean leaves out (failures.csv)"
     return ". ".join([*parts, marks, *missing]) + "."
+
+
+def _counts(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> list[int]:
+    """Give the number of pairs that each row has an image of: in every column the same."""
+    metric = table["metrics"][0]["label"]
+    return [len(table["pairs"]) - cells[fuser["label"], metric].failed for fuser in table["fusers"]]
+
+
+def _pairs(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> list[str]:
+    """Give the column of these numbers, head and rows; an empty one where every row has every pair."""
+    counts = _counts(table, cells)
+    return ["pairs", *map(str, counts)] if min(counts) < len(table["pairs"]) else []
 
 
 def numbered(name: str) -> str:
@@ -136,19 +187,21 @@ def numbered(name: str) -> str:
 
 def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
     """Lay a table out as Markdown, readable as plain text."""
+    counts = _pairs(table, cells)
     headers = [
         "method",
         *(f"{_mark_down(m['label'])} {_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
+        *counts[:1],
     ]
     rows = []
-    for fuser in table["fusers"]:
+    for n, fuser in enumerate(table["fusers"], 1):
         label = _mark_down(fuser["label"])
         row = [f"({label})" if fuser["trivial"] else label]
         for metric in table["metrics"]:
             cell = cells[fuser["label"], metric["label"]]
             mark = "**" if cell.best else "_" if cell.best_method else ""
             row.append(f"{mark}{_ours(cell, metric, ' ± ')}{mark}{_others(cell, metric)}")
-        rows.append(row)
+        rows.append([*row, *counts[n : n + 1]])
     return tabulate(
         rows,
         headers=headers,
@@ -160,10 +213,14 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
 
 def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, name: str) -> str:
     """Lay a table out for LaTeX with the package booktabs."""
+    counts = _pairs(table, cells)
     arrows = {True: r"$\uparrow$", False: r"$\downarrow$"}
     heads = [
-        f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
-        for m in table["metrics"]
+        *(
+            f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
+            for m in table["metrics"]
+        ),
+        *counts[:1],
     ]
     lines = [
         r"\begin{table}",
@@ -184,14 +241,14 @@ def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, 
             text = _ours(cell, metric, r" $\pm$ ")
             text = rf"\textbf{{{text}}}" if cell.best else rf"\textit{{{text}}}" if cell.best_method else text
             row.append(text + _others(cell, metric))
-        lines.append(" & ".join(row) + r" \\")
+        lines.append(" & ".join([*row, *counts[index + 1 : index + 2]]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
 def frame(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> pd.DataFrame:
     """Lay a table out as data: one row for each fuser and metric, no rounding."""
     rows = []
-    for fuser in table["fusers"]:
+    for fuser, count in zip(table["fusers"], _counts(table, cells), strict=True):
         for metric in table["metrics"]:
             cell = cells[fuser["label"], metric["label"]]
             low, high = (
@@ -207,7 +264,8 @@ def frame(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> pd.DataF
                     "high": high,
                     "nans": cell.nans,
                     "failed": cell.failed,
-                    "pairs": len(table["pairs"]),
+                    "pairs": count,
+                    "complete": cell.complete,
                     "best": cell.best,
                     "published": cell.published,
                 }
@@ -221,7 +279,7 @@ def _ours(cell: Cell, metric: dict[str, Any], plus_minus: str) -> str:
         return "failed"
     spread = "" if cell.half_width is None else f"{plus_minus}{cell.half_width:.{digits}f}"
     undefined = f" ({cell.nans} NaN)" if cell.nans else ""
-    return f"{cell.mean:.{digits}f}{spread}{undefined}"
+    return f"{cell.mean:z.{digits}f}{spread}{undefined}"
 
 
 def _others(cell: Cell, metric: dict[str, Any]) -> str:

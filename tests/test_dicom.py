@@ -241,5 +241,5 @@ def test_one_dicom_pairs_with_a_png(tmp_path: Path, write_dicom: Write) -> None:
     (tmp_path / "CT-MRI" / "MRI").mkdir()
     Image.fromarray(np.zeros((2, 3), dtype=np.uint8)).save(tmp_path / "CT-MRI" / "MRI" / "2004.png")
     (entry,) = folder.entries(tmp_path, Reading({"CT": Window(0, 80)}))
-    assert (entry.name, entry.case) == ("2004", "2")
+    assert (entry.name, entry.case) == ("2004", None)
     assert entry.read().a.tolist() == [[0, 0, 0.25], [0.5, 1, 1]]

@@ -35,7 +35,7 @@ def layout(tmp_path: Path) -> Path:
 
 
 def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
-    found = [(e.dataset, e.name, e.case) for e in folder.entries(layout)]
+    found = [(e.dataset, e.name, e.case) for e in folder.entries(layout, Reading(case="atlas"))]
     assert found == [
         ("CT-MRI", "2004", "2"),
         ("CT-MRI", "2010", "2"),

@@ -24,13 +24,23 @@ SCORES = {  # fuser -> scores of three pairs: two slices of case 2, one of case 
 PAIRS = [("CT-MRI", "2004"), ("CT-MRI", "2010"), ("CT-MRI", "16003")]
 
 
-def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] = PAIRS) -> dict[str, Any]:
+Columns = list[tuple[float | None, ...]]  # of UP and DOWN; None where a fuser failed
+
+
+def make(
+    folder: Path,
+    *,
+    synthetic: bool = False,
+    pairs: list[tuple[str, str]] = PAIRS,
+    scores: dict[str, Columns] = SCORES,  # type: ignore[assignment]
+) -> dict[str, Any]:
     """Write the files of a run and return its description."""
     rows = [
         Result(*pair, fuser, metric["label"], values[n])
-        for fuser, columns in SCORES.items()
+        for fuser, columns in scores.items()
         for metric, values in zip((UP, DOWN), columns, strict=True)
         for n, pair in enumerate(PAIRS)
+        if values[n] is not None
     ]
     write_rows(folder / "scores.csv", Result._fields, rows)
     write_rows(folder / "losses.csv", Loss._fields, [])
@@ -40,7 +50,7 @@ def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] 
         "tables": {
             "table2": {
                 "title": "Methods, CT-MRI",
-                "fusers": [{"label": fuser, "trivial": fuser == "source-a"} for fuser in SCORES],
+                "fusers": [{"label": fuser, "trivial": fuser == "source-a"} for fuser in scores],
                 "pairs": pairs,
                 "metrics": [UP, DOWN],
                 "published": {"wavelet": {"SF": 3.14159}},
@@ -49,7 +59,7 @@ def make(folder: Path, *, synthetic: bool = False, pairs: list[tuple[str, str]] 
         "pairs": {"CT-MRI": {name: {"case": name[:-3], **info} for _, name in PAIRS}},
     }
     (folder / "run.json").write_text(json.dumps(description))
-    for fuser in SCORES:
+    for fuser in scores:
         target = folder / "fused" / "CT-MRI" / fuser
         target.mkdir(parents=True)
         Image.fromarray(np.zeros((6, 8), dtype=np.uint8)).save(target / "2004.png")
@@ -98,12 +108,31 @@ def test_rankings_set_published_and_measured_side_by_side(tmp_path: Path) -> Non
     description["tables"]["table2"]["published"]["my_fuser[x=1]"] = {"SF": 3.0, "Q_CV": 1.0}
     description["tables"]["table2"]["published"]["wavelet"]["Q_CV"] = 2.0
     (tmp_path / "run.json").write_text(json.dumps(description))
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in rankings.write(tmp_path).splitlines()[4:]]
-    # More SF is better: 3.14 over 3.00 in print, 4 against 5 measured. Less Q_CV is better: 1 before 2, 7 before 8.
-    assert lines == [
-        ["Table 2", "SF", "wavelet 3.14, my_fuser[x=1] 3.00", "my_fuser[x=1] 5.00, wavelet 4.00", "-1"],
-        ["Table 2", "Q_CV", "my_fuser[x=1] 1.0, wavelet 2.0", "wavelet 7.0, my_fuser[x=1] 8.0", "-1"],
+    # More SF is better: 3.14 over 3.00 in print, 4 against 5 measured. Q_CV of one has no value on a pair: no rank.
+    assert ranks(tmp_path) == [
+        ["Table 2", "SF", "wavelet 3.14, my_fuser[x=1] 3.00", "my_fuser[x=1] 5.00, wavelet 4.00", "-1.00"],
     ]
+    text = (tmp_path / "scores.csv").read_text()
+    (tmp_path / "scores.csv").write_text(text.replace("2010,my_fuser[x=1],Q_CV,nan", "2010,my_fuser[x=1],Q_CV,8.0"))
+    # Less Q_CV is better: 1 before 2, 7 before 8.
+    assert ranks(tmp_path)[1:] == [
+        ["Table 2", "Q_CV", "my_fuser[x=1] 1.0, wavelet 2.0", "wavelet 7.0, my_fuser[x=1] 8.0", "-1.00"],
+    ]
+
+
+def ranks(out: Path) -> list[list[str]]:
+    """Give the cells of the rankings of a run."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in rankings.write(out).splitlines()[4:]]
+
+
+def test_a_rank_correlation_of_nought_has_its_digits(tmp_path: Path) -> None:
+    # Measured 2 4 1 3 against published 1 2 3 4: three pairs of methods agree, three do not.
+    scores: dict[str, Columns] = {name: [(v,) * 3, (1.0,) * 3] for name, v in zip("abcd", (2, 4, 1, 3), strict=True)}
+    description = make(tmp_path, scores=scores)
+    description["tables"]["table2"]["published"] = {name: {"SF": n} for n, name in enumerate("abcd", 1)}
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    tables.write(tmp_path)
+    assert [row[-1] for row in ranks(tmp_path)] == ["+0.00"]
 
 
 def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
@@ -167,7 +196,7 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     (text,) = tables.write(tmp_path)
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     # Case 2 has the slice that is left, 3, and case 16 has 6.
-    assert rows["wavelet"].startswith("_4.50 ± ")
+    assert rows["wavelet"].startswith("4.50 ± ")
     assert rows["my_fuser[x=1]"] == "failed"
     assert "wavelet failed on 1 of 3 pairs. my_fuser[x=1] failed on 3 of 3 pairs, which its mean leaves out" in text
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
@@ -175,6 +204,72 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     assert not table.best["my_fuser[x=1]", "SF"]
     assert "& failed &" in (tmp_path / "tables" / "table2.tex").read_text()
     assert figures.write(tmp_path)
+
+
+def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:
+    # On its one pair the partial method has the highest SF and the lowest Q_CV, and so has its mean.
+    make(
+        tmp_path,
+        scores={
+            "source-a": [(1.0, 2.0, 3.0), (9.0, 9.0, 9.0)],
+            "full": [(2.0, 2.0, 2.0), (8.0, 8.0, 8.0)],
+            "partial": [(7.0, None, None), (1.0, None, None)],
+            "gap": [(1.0, 1.0, 1.0), (0.0, math.nan, 0.0)],
+        },
+    )
+    (text,) = tables.write(tmp_path)
+    lines = {line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:-1]] for line in text.splitlines()[4:]}
+    assert lines["method"] == ["SF ↑ (grey levels)", "Q_CV ↓", "pairs"]
+    # The source's mean over its cases (1 + 2) / 2 and 3 is 2.25, more than 2.
+    assert [cell.split(" ± ")[0] for cell in lines["(source-a)"]] == ["**2.25", "9.0", "3"]
+    assert [cell.split(" ± ")[0] for cell in lines["full"]] == ["_2.00", "**8.0", "3"]
+    assert lines["partial"] == ["7.00", "1.0", "1"]
+    assert lines["gap"] == ["1.00 ± 0.00", "0.0 ± 0.0 (1 NaN)", "3"]
+    assert "; a row without a score that others have is not marked. partial failed on 2 of 3 pairs, which" in text
+    table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    assert table.pairs.tolist() == [3, 3, 3, 3, 1, 1, 3, 3]
+    assert table.index[table.best].tolist() == [("source-a", "SF"), ("full", "Q_CV")]
+    assert r"Q\_CV $\downarrow$ & pairs \\" in (tmp_path / "tables" / "table2.tex").read_text()
+
+
+def test_what_is_undefined_for_all_keeps_nobody_from_being_best(tmp_path: Path) -> None:
+    make(tmp_path, scores={"a": [(math.nan, 1.0, 1.0)] * 2, "b": [(math.nan, 2.0, 2.0)] * 2})
+    (text,) = tables.write(tmp_path)
+    assert "**2.00" in text
+    assert "**1.0 " in text
+    assert "is not marked" not in text
+
+
+def test_where_everything_failed_there_is_a_table_and_no_mark(tmp_path: Path) -> None:
+    make(tmp_path, scores={"a": [(None,) * 3] * 2})
+    (text,) = tables.write(tmp_path)
+    assert "| a        |               failed |   failed |       0 |" in text
+    assert rankings.write(tmp_path) == ""
+
+
+def test_an_infinite_score_has_no_interval(tmp_path: Path) -> None:
+    make(tmp_path, scores={"a": [(math.inf, 30.0, 31.0)] * 2, "b": [(29.0, 30.0, 30.0)] * 2})
+    (text,) = tables.write(tmp_path)
+    assert " **inf** |" in text
+    assert "nan" not in text
+    assert "-0.0" not in text
+
+
+def test_a_mean_that_rounds_to_nought_has_no_sign(tmp_path: Path) -> None:
+    make(tmp_path, scores={"a": [(-1e-9,) * 3, (-0.0,) * 3]})
+    (text,) = tables.write(tmp_path)
+    assert "**0.00 ± 0.00**" in text
+    assert "**0.0 ± 0.0**" in text
+
+
+def test_an_interval_claims_cases_only_where_they_are_known(tmp_path: Path) -> None:
+    description = make(tmp_path)
+    description["pairs"]["CT-MRI"]["2004"]["case"] = None
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    (text,) = tables.write(tmp_path)
+    assert "3 pairs; mean ± 95% confidence interval over pairs. " in text
+    # 1, 3 and 6: mean 10/3, standard deviation sqrt(19/3), t(0.975; 2) = 4.302653.
+    assert f"3.33 ± {4.302653 * math.sqrt(19 / 3) / math.sqrt(3):.2f}" in text
 
 
 def test_coloured_sources_are_shown_in_colour_unless_asked_for_grey(tmp_path: Path) -> None:

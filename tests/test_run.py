@@ -20,7 +20,7 @@ from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
 from fusebench.metrics.catalogue import METRICS
-from fusebench.metrics.mutual_information import MI
+from fusebench.metrics.mutual_information import EN, MI, entropy
 from fusebench.metrics.spatial_frequency import SF
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +48,16 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
     colour = image.read(tmp_path / "colour" / "CT-MRI" / "average" / "p.png")
     assert colour[1] is not None
+
+
+def test_no_score_is_minus_nought(tmp_path: Path) -> None:
+    black = torch.zeros(8, 8)
+    flat = Entry("CT-MRI", "flat", None, lambda: Pair(black, black, "CT-MRI", "flat", None))
+    below = replace(SF, name="below", score=lambda _a, _b, fused: -torch.zeros(len(fused), dtype=torch.float64))
+    run.run({"table1": Table("x", (Average(),), (flat,), (EN, below))}, tmp_path, name="x")
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    assert {row["metric"]: row["score"] for row in rows} == {"EN": "0.0", "below": "0.0"}
+    assert str(entropy(torch.zeros(1, 8, 8)).item()) == "0.0"
 
 
 def test_run_json_says_what_was_run(tmp_path: Path) -> None:
@@ -241,8 +251,10 @@ def test_published_numbers_are_the_papers(shared: Path) -> None:
     for name, key in (("table2", "table2_CT_MRI"), ("table3", "table3_CT_PET"), ("table4", "table4_SPECT_MRI")):
         for metric, column in printed[key].items():
             for method, value in column.items():
-                row = "vgg16[layer=conv1_2]" if method == "lbfgs" else method
+                row = {"lbfgs": "vgg16[layer=conv1_2]", "cnn": "cnn[weights=published]"}.get(method, method)
                 assert suite[name].published[row][metric] == value
+        # Printed of a network with its authors' weights, which ours are not.
+        assert "cnn" not in suite[name].published
 
 
 def kinds(*names: str) -> list[Entry]:

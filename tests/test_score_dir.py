@@ -1,6 +1,7 @@
 """Other people's images stand in the tables as rows, scored as the bench's own; what is missing is a failure."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import torch
 from fusebench.bench import cli, run
 from fusebench.bench.check import read_scores
 from fusebench.bench.external import rows
-from fusebench.bench.suite import beside, classical, external
+from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
 from fusebench.datasets import folder, image, phantom
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
+from fusebench.fusers.trivial import Average
 from PIL import Image
 
 NAMES = ("2010", "2011", "16003")
@@ -81,6 +83,88 @@ def test_what_is_missing_or_of_another_size_fails_in_its_row_and_no_other(
     assert run.run(suite, tmp_path / "out", name="x") == (18, 15, ())
 
 
+def put(results: Path, place: str, source: Path) -> None:
+    (results / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, results / place)
+
+
+def test_what_was_not_asked_of_a_method_is_no_failure_of_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, source = tmp_path / "results", data / "CT-MRI" / "CT" / "2010.png"
+    for place in ("both/CT-MRI/2010.png", "both/CT-MRI/2011.png", "both/CT-PET/2010.png", "one/CT-MRI/2010.png"):
+        put(results, place, source)
+    assert bench(monkeypatch, "score-dir", results, "--data", data, "--out", tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    # No folder for CT-PET is no row there, nobody's image of 16003 is no pair; one's missing 2011 is a failure.
+    assert captured.err.splitlines()[-4:-2] == [
+        "fusebench: pairs without any method's image are left out: 1 of 3 (CT-MRI)",
+        "fusebench: no results for CT-PET, and so no row there: one",
+    ]
+    assert f"1 of 17 items failed, named in {tmp_path}/out/failures.csv; the first: one on CT-MRI/2011" in captured.err
+    assert "2 pairs" in captured.out
+    assert "one failed on 1 of 2 pairs" in captured.out
+    table = pd.read_csv(tmp_path / "out" / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    assert table.pairs["one"].tolist() == [1, 1, 1]
+    assert not table.best["one"].any()
+    assert set(pd.read_csv(tmp_path / "out" / "tables" / "table3.csv").fuser) == {
+        *("source-a", "source-b", "average", "maximum", "both")
+    }
+    # Whatever else is left out, nothing fails.
+    (results / "both" / "CT-MRI" / "2011.png").unlink()
+    said: list[str] = []
+    assert not run.run(external(folder.entries(data), results, say=said.append), tmp_path / "out", name="x").failures
+    assert said[0].endswith("left out: 2 of 3 (CT-MRI)")
+    assert len(external(folder.entries(data), results, 1)["table2"].entries) == 1
+
+
+def test_a_table_of_two_kinds_says_which_a_method_has_no_folder_for(data: Path, tmp_path: Path) -> None:
+    put(tmp_path / "results", "theirs/CT-PET/2010.png", data / "CT-MRI" / "CT" / "2010.png")
+    entries = [entry for entry in folder.entries(data) if entry.name == "2010"]
+    suite = beside({"both": Table("Two kinds", (Average(),), tuple(entries), COLUMNS)}, tmp_path / "results")
+    (failure,) = run.run(suite, tmp_path / "out", name="x").failures
+    assert failure == ("CT-MRI", "2010", "theirs", "theirs has no folder for CT-MRI")
+
+
+def test_results_without_an_image_of_any_pair_are_refused(data: Path, tmp_path: Path) -> None:
+    put(tmp_path / "results", "theirs/CT-MRI/fused_2010.png", data / "CT-MRI" / "CT" / "2010.png")
+    with pytest.raises(ValueError, match=r"results: no image of any pair; expected METHOD/CT-MRI/2010.png"):
+        external(folder.entries(data), tmp_path / "results")
+
+
+def test_a_partial_method_is_not_the_best_of_the_table(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = shared / "cases" / "results"
+    arguments = ("--data", given / "data", "--out", tmp_path / "out")
+    assert bench(monkeypatch, "score-dir", given / "partial", *arguments) == 1
+    rows = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")}
+    assert rows["Partial"].split("|")[-2].strip() == "1"
+    assert not set("*_") & set(rows["Partial"])
+    assert set("*_") & set(rows["Full"])
+
+
+def test_a_reader_that_leaves_takes_no_result_with_it(data: Path, tmp_path: Path) -> None:
+    put(tmp_path / "results", "theirs/CT-PET/2010.png", data / "CT-MRI" / "CT" / "2010.png")
+    command = [sys.executable, "-P", "-c", "from fusebench.bench.cli import main; main()", "score-dir", "results"]
+    with subprocess.Popen(
+        [*command, "--data", "data", "--out", "out", "--jobs", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()  # before the first line, as `| true` does
+        said = running.stderr.read()
+    assert running.returncode == 0
+    assert "Traceback" not in said
+    assert "Broken pipe" not in said
+    assert said.splitlines()[-1].startswith("written: out/scores.csv")
+    assert (tmp_path / "out" / "figures" / "figure9.png").is_file()
+
+
 def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     path = tmp_path / "results" / "theirs" / "2010.tif"
@@ -97,12 +181,10 @@ def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
     pet = [entry for entry in entries if entry.dataset == "CT-PET"]
     results = tmp_path / "results"
 
-    def put(*places: str) -> Path:
+    def lay(*places: str) -> None:
         shutil.rmtree(results, ignore_errors=True)
         for place in places:
-            (results / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(data / "CT-MRI" / "CT" / "2010.png", results / place)
-        return results
+            put(results, place, data / "CT-MRI" / "CT" / "2010.png")
 
     def found() -> dict[str, dict[str, str]]:
         return {
@@ -110,23 +192,27 @@ def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
             for row in rows(results, entries)
         }
 
-    put("m/CT-MRI/2010.png", "m/CT-PET/2010.png", "n/CT-PET/2010.png", ".hidden/x.png", "notes/readme.txt")
+    lay("m/CT-MRI/2010.png", "m/CT-PET/2010.png", "n/CT-PET/2010.png", ".hidden/x.png", "notes/readme.txt")
     assert found() == {"m": {"CT-MRI": "m/CT-MRI", "CT-PET": "m/CT-PET"}, "n": {"CT-PET": "n/CT-PET"}}
-    put("CT-MRI/m/2010.png", "CT-PET/m/2010.png")
+    lay("CT-MRI/m/2010.png", "CT-PET/m/2010.png")
     assert found() == {"m": {"CT-MRI": "CT-MRI/m", "CT-PET": "CT-PET/m"}}
-    put("m/2010.png")
+    lay("m/2010.png")
     assert [row.folders for row in rows(results, pet)] == [(("CT-PET", results / "m"),)]
     with pytest.raises(ValueError, match="CT-MRI and CT-PET have a pair 2010 each; say whose result it is: m/CT-MRI"):
         rows(results, entries)
-    put("CT-MRI/m/2010.png", "m/CT-MRI/2010.png")
+    lay("CT-MRI/m/2010.png", "m/CT-MRI/2010.png")
     with pytest.raises(ValueError, match="holds results of m for CT-MRI too"):
         rows(results, entries)
-    put("readme.txt")
+    lay("readme.txt")
     with pytest.raises(ValueError, match=r"no results; expected METHOD/NAME.png"):
         rows(results, entries)
     with pytest.raises(ValueError, match="gone: no such folder"):
         rows(tmp_path / "gone", entries)
-    put("m/CT-PET/2010.png", "m/CT-PET/2010.tif")
+    lay("m/16003.png")  # of one kind only, as 2010 is not
+    assert found() == {"m": {"CT-MRI": "m"}}
+    lay("m/else.png")
+    assert found() == {"m": {"CT-MRI": "m", "CT-PET": "m"}}
+    lay("m/CT-PET/2010.png", "m/CT-PET/2010.tif")
     (failure,) = run.run(external(pet, results), tmp_path / "out", name="x").failures
     assert "2010.png is there too; which is the result?" in failure.reason
 
