@@ -23,7 +23,7 @@ from typing import Any
 from fusebench.bench.external import External
 from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.foreign import home
+from fusebench.fusers.foreign import INSTALLED, home
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric
@@ -32,7 +32,6 @@ PACKAGES = ("torch", "numpy", "scipy", "PyWavelets")
 # What the bench itself makes of a pair, besides fusers and metrics.
 OWN = ("fusebench.bench.work", "fusebench.datasets.colour")
 FUSERS, METRICS = "fusebench.fusers.catalogue", "fusebench.metrics.catalogue"
-INSTALLED = ("site-packages", "dist-packages")
 
 
 class Keys:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from fusebench.bench import keys
 from fusebench.bench.suite import Suite
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers import foreign
@@ -125,7 +124,7 @@ def _commit_of_the_bench() -> str | None:
 def _commit_of(package: str) -> str | None:
     """Commit of the checkout that a package is imported from; None where it is installed, or has no file."""
     file = getattr(sys.modules.get(package), "__file__", None)
-    if file is None or set(keys.INSTALLED) & {*Path(file).parts}:
+    if file is None or foreign.INSTALLED & {*Path(file).parts}:
         return None
     return commit(Path(file).resolve().parent)
 

@@ -7,7 +7,7 @@ import sysconfig
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from functools import lru_cache, partial
@@ -21,7 +21,8 @@ _opened: ContextVar[set[str] | None] = ContextVar("opened", default=None)
 
 OWN = "fusebench"
 SOURCES = (".py", ".pyc")
-SCHEMES = ("stdlib", "platstdlib", "purelib", "platlib")
+METADATA = (".dist-info", ".egg-info")  # of packages, which importers of plug-ins look through
+INSTALLED = {"site-packages", "dist-packages"}
 SYSTEM = ("/proc/", "/sys/", "/dev/")
 
 
@@ -97,15 +98,15 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_data(path: str, name: str) -> bool:
-    if path.endswith(SOURCES) or path.startswith(SYSTEM) or not Path(path).is_file():
+    if path.endswith(SOURCES) or path.startswith(SYSTEM) or Path(path).parent.name.endswith(METADATA):
         return False
     own = getattr(sys.modules.get(name), "__path__", [])
-    others = [*(sysconfig.get_path(scheme) for scheme in SCHEMES), str(Path(__file__).parent)]
+    others = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(__file__).parent)]
 
-    def inside(folder: str) -> bool:
-        return Path(path).is_relative_to(os.path.realpath(folder))
+    def inside(folders: Iterable[str]) -> bool:
+        return any(Path(path).is_relative_to(os.path.realpath(folder)) for folder in folders)
 
-    return any(map(inside, own)) or not any(map(inside, others))
+    return Path(path).is_file() and (inside(own) or not (inside(others) or INSTALLED & {*Path(path).parts}))
 
 
 @contextmanager

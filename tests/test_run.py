@@ -2,20 +2,26 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from fusebench.bench import run
+from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, Table, paper, select, smoke
 from fusebench.bench.work import Row, Task, pixels_sha256, work
 from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair
+from fusebench.datasets.reading import Reading, parse_windows
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
@@ -60,6 +66,72 @@ def test_run_json_says_what_was_run(tmp_path: Path) -> None:
     assert len(description["pairs"]["CT-MRI"]["p"]["sha256"]) == 64
     assert {"torch", "numpy", "fusebench"} <= description["versions"].keys()
     assert description["weights"] == {}
+    assert description["schema"] == 2
+    (fuser,) = description["tables"]["table1"]["fusers"]
+    assert (fuser["class"], fuser["options"]) == ("fusebench.fusers.trivial:Average", {})
+    (metric,) = description["tables"]["table1"]["metrics"]
+    assert (metric["name"], metric["convention"], metric["source"]) == (SF.name, SF.convention, SF.source)
+
+
+MINE = """
+from dataclasses import dataclass, field
+from typing import ClassVar
+from fusebench.fusers.base import NEVER_SHOWN
+
+@dataclass(frozen=True)
+class Mine:
+    name: ClassVar[str] = "mine"
+    strength: float = 0.5
+    sizes: tuple[int, ...] = (2, 3)
+    folder: str = field(default="/secret", metadata=NEVER_SHOWN)
+
+    def __call__(self, a, b):
+        return a
+"""
+
+
+def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mymethods.py").write_text(MINE)
+    (tmp_path / "mymethods-1.5.dist-info").mkdir()
+    for file, text in (
+        ("METADATA", "Metadata-Version: 2.1\nName: my-methods\nVersion: 1.5\n"),
+        ("entry_points.txt", "[fusebench.fusers]\nmine = mymethods:Mine\n"),
+    ):
+        (tmp_path / "mymethods-1.5.dist-info" / file).write_text(text)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
+    for command in (["init", "-q"], ["add", "mymethods.py"], ["commit", "-qm", "mine"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    mine = named("mymethods:Mine")
+    windows = parse_windows(["CT=40,80", "MRI=auto"])
+    request = Request("/data", 3, Reading(windows, "coronal", "cubic", "atlas-pet"), "/theirs", ("fusebench", "bench"))
+    published = MappingProxyType({"mine": MappingProxyType({"SF": np.float32(0.5)})})
+    suite = {"table1": Table("x", (mine(),), (entry("p"),), (SF,), published)}
+    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    description = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert description["request"] == {
+        "data": "/data",
+        "pairs": 3,
+        "reading": {
+            "windows": {"CT": [0, 80], "MRI": "auto"},
+            "axis": "coronal",
+            "interpolation": "cubic",
+            "table": "atlas-pet",
+        },
+        "external": "/theirs",
+        "command": ["fusebench", "bench"],
+    }
+    assert description["tables"]["table1"]["fusers"] == [
+        {"label": "mine", "trivial": False, "class": "mymethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
+    ]
+    assert description["tables"]["table1"]["published"] == {"mine": {"SF": 0.5}}
+    # A file of the repository is not committed, so it is marked.
+    assert description["others"] == {
+        "mymethods": {"commit": f"{head}+", "distribution": "my-methods", "version": "1.5"}
+    }
+    assert description["suite"] == "mymethods:SUITE"
+    sys.modules.pop("mymethods")
 
 
 @dataclass(frozen=True)
