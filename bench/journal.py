@@ -93,9 +93,12 @@ class Journal:
         self._append(lines)
 
     def take(self, other: "Journal", lines: Iterable[Line]) -> None:
-        """Take lines over from another journal, their images too, which then lie in both places at the cost of one."""
+        """Take lines over from another journal, their images too, which then lie in both places at the cost of one.
+
+        From itself, lines that have changed.
+        """
         taken = list(lines)
-        for line in taken:
+        for line in taken if other is not self else ():
             for folder in line.images:
                 output.link(other.folder / folder / image_path(line.name), self.folder / folder / image_path(line.name))
         self._append(taken)

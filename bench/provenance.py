@@ -130,7 +130,7 @@ def _commit_of(package: str) -> str | None:
 
 
 def commit(folder: Path) -> str | None:
-    """Commit of the checkout that a folder lies in, with + where it was changed; None where there is none."""
+    """Commit of the checkout that a folder lies in, with + where its code was changed; None where there is none."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -138,6 +138,7 @@ def commit(folder: Path) -> str | None:
         return done.stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        # Results may lie in it too, so not any file that is new counts.
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ":(top)*.py") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -190,6 +190,7 @@ class Plan(NamedTuple):
     tasks: list[Task]
     items: dict[Name, Item]
     keys: Keys
+    doubts: dict[str, str]  # by label, why what a fuser gives is not to be taken over
     entries: list[Entry]
     seen: dict[tuple[str, str], Seen]
     weights: dict[str, str]
@@ -252,17 +253,26 @@ def _plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, timeout:
         for batch, rows in _rows(suite, seen, BATCH if device.startswith("cuda") else 1)
     ]
     known = Keys(device)
+    doubts = {label(fuser): doubt for fuser in fusers if (doubt := _doubt(type(fuser), known) or foreign.doubt(fuser))}
+    for metric in unique(metric for table in suite.values() for metric in table.metrics):
+        if doubt := _doubt(metric.score, known):
+            warnings.warn(f"{metric.label}: {doubt}, so it is computed in every run", stacklevel=3)
     items: dict[Name, Item] = {}
     for task in tasks:
         for row, (index, entry) in product(task.rows, enumerate(task.entries)):
             pixels = known.pixels(task.sha256, index, seen[entry.dataset, entry.name].size)
-            key = known.fused(pixels, row.fuser, entry.dataset, entry.name)
-            if foreign.doubt(row.fuser):
-                key = None
+            key = known.fused(pixels, row.fuser, entry.dataset, entry.name) if label(row.fuser) not in doubts else None
             items[entry.dataset, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
-    _warn_of_the_unknown(fusers, suite, known)
     named = dict(filter(None, (weights(fuser) for fuser in fusers)))
-    return Plan(tasks, items, known, entries, seen, named)
+    return Plan(tasks, items, known, doubts, entries, seen, named)
+
+
+def _doubt(thing: object, known: Keys) -> str:
+    """Say why the code of a class or a function is unknown; "" where it is known."""
+    home = foreign.home(thing)
+    if known.code(home) is not None:
+        return ""
+    return f"no file has the code that runs ({home}: a notebook, or edited since its import)"
 
 
 def _rows(
@@ -310,20 +320,6 @@ def _alike(
     return ((entries, tuple(rows)) for entries, rows in found.items())
 
 
-def _warn_of_the_unknown(fusers: list[Fuser], suite: Suite, known: Keys) -> None:
-    """Name what is computed in every run for want of a key."""
-    metrics = unique(metric for table in suite.values() for metric in table.metrics)
-    homes = {label(fuser): foreign.home(type(fuser)) for fuser in fusers}
-    homes |= {metric.label: foreign.home(metric.score) for metric in metrics}
-    for name, home in homes.items():
-        if known.code(home) is None:
-            warnings.warn(
-                f"{name}: no file has the code that runs ({home} is a notebook, or was edited after it was imported), "
-                "so it is computed in every run",
-                stacklevel=3,
-            )
-
-
 def _take_over(
     plan: Plan, journal: Journal, before: Sequence[Journal], progress: Progress
 ) -> dict[Name, tuple[Metric, ...]]:
@@ -361,7 +357,7 @@ def _compute(
     # Of each fuser that is fused twice once, the item where that is done. Until it is, none of its results is kept.
     tested = {label(row.fuser): task._replace(rows=(row,)).names[0] for task in tasks for row in task.rows if row.twice}
     held: dict[str, list[Outcome]] = defaultdict(list)
-    doubts: dict[str, str] = {}
+    doubts = dict(plan.doubts)
     failures: list[Failure] = []
     ahead, done = sum(len(task.names) for task in tasks), 0
     text = f", {sum(not lacking for lacking in there.values())} are there" if there else ""

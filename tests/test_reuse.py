@@ -102,6 +102,24 @@ def test_a_new_metric_scores_the_images_that_are_there(tmp_path: Path, write: Ca
     assert scores(tmp_path / "out").count(b",MI,") == 4
 
 
+def test_an_interrupted_run_is_ended_with_other_metrics(
+    tmp_path: Path, write: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    mine = write("mymethods", HEAD, FUSER)
+    of = suite(Average(), pairs="pqr")
+    with monkeypatch.context() as patched:
+        patched.setattr(mine.Mine, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run.run(suite(Average(), mine.Mine(), metrics=(SF, MI), pairs="pqr"), tmp_path / "out", name="x")
+    assert run.run(of, tmp_path / "out", name="x") == (3, 1, ())  # of two pairs nothing was done
+    run.run(of, tmp_path / "fresh", name="x")
+    for file in ("scores.csv", "journal.jsonl", "fused/CT-MRI/average/p.png"):
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "fresh" / file).read_bytes()
+
+
 def test_a_comment_in_a_metrics_file_costs_its_scores_and_no_image(tmp_path: Path, write: Callable[..., Any]) -> None:
     mine = write("mymethods", HEAD, FUSER)
     bright, dark = (write(f"my{name}", HEAD, METRIC.replace("NAME", name)) for name in ("bright", "dark"))

@@ -126,10 +126,12 @@ def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.
         {"label": "mine", "trivial": False, "class": "mymethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
     ]
     assert description["tables"]["table1"]["published"] == {"mine": {"SF": 0.5}}
-    # A file of the repository is not committed, so it is marked.
-    assert description["others"] == {
-        "mymethods": {"commit": f"{head}+", "distribution": "my-methods", "version": "1.5"}
-    }
+    state = {"commit": head, "distribution": "my-methods", "version": "1.5"}
+    assert description["others"] == {"mymethods": state}
+    (tmp_path / "another.py").write_text("")
+    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    description = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert description["others"] == {"mymethods": {**state, "commit": f"{head}+"}}
     assert description["suite"] == "mymethods:SUITE"
     sys.modules.pop("mymethods")
 
@@ -234,6 +236,11 @@ def test_a_batch_gives_what_its_pairs_give() -> None:
     digests = tuple(pixels_sha256(e.read()) for e in entries)
     rows = (Row(Average(), (SF, MI)), Row(Counting(), (MI,)), Row(VGG16LBFGS(rounds=1, iterations=1), (SF,)))
     together = work(Task(entries, digests, rows))
+    # The images that are there are scored as they were when they came.
+    fused = [tuple(o.fused for o in together if o.fuser == label(row.fuser)) for row in rows]
+    again = work(Task(entries, digests, tuple(row._replace(fused=f) for row, f in zip(rows, fused, strict=True))))
+    assert [(o[:3], o.scores) for o in again] == [(o[:3], o.scores) for o in together]
+    assert {(o.fused, o.colour) for o in again} == {(b"", None)}
     alone = [work(Task((e,), (digest,), rows)) for e, digest in zip(entries, digests, strict=True)]
     assert [(o.pair, o.fuser) for o in together] == [(e.name, label(row.fuser)) for row in rows for e in entries]
     for one in (outcome for outcomes in alone for outcome in outcomes):
