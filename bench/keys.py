@@ -14,8 +14,9 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -28,7 +29,8 @@ from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric
 
-PACKAGES = ("torch", "numpy", "scipy", "PyWavelets")
+# Distributions that are known by their versions, and the names they are imported by.
+PACKAGES = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PyWavelets": "pywt"}
 # What the bench itself makes of a pair, besides fusers and metrics.
 OWN = ("fusebench.bench.work", "fusebench.datasets.colour")
 FUSERS, METRICS = "fusebench.fusers.catalogue", "fusebench.metrics.catalogue"
@@ -71,8 +73,25 @@ class Keys:
 
     def score(self, pixels: str, fused: str, metric: Metric) -> str | None:
         """Key of a metric's score of an image, which is named by its digest."""
-        code = self.code(home(metric.score))
-        return None if code is None else _digest([pixels, fused, metric.label, code])
+        parts = _parts(metric.score)
+        functions = [part for part in parts if part is parts[0] or isinstance(part, FunctionType)]
+        codes = [self.code(home(function)) for function in functions]
+        named = [part.__qualname__ if isinstance(part, FunctionType) else repr(part) for part in parts[1:]]
+        return None if None in codes else _digest([pixels, fused, metric.label, codes, named])
+
+
+def _parts(thing: Any) -> list[Any]:
+    """Give a function; of one whose arguments are filled in, these too.
+
+    Examples
+    --------
+    >>> [part if isinstance(part, int) else part.__name__ for part in _parts(partial(_parts, partial(max, 1)))]
+    ['_parts', 'max', 1]
+    """
+    if not isinstance(thing, partial):
+        return [thing]
+    filled = (*thing.args, *chain.from_iterable(thing.keywords.items()))
+    return [part for inner in (thing.func, *filled) for part in _parts(inner)]
 
 
 def _digest(parts: object) -> str:
@@ -112,8 +131,8 @@ def code(module: str, source: Callable[[str], bytes | None] | None = None) -> st
     """Digest of a module's source and of all that it imports, at any remove, from its own package or folder.
 
     None where that is not the code that runs: the module has no source, as in a notebook, or a file was edited after
-    it was imported. Other packages count by their versions (`environment`), or not at all: what a plug-in's
-    dependencies do when they are updated is not seen.
+    it was imported. Other packages count by their versions (PACKAGES), or not at all: what a plug-in's dependencies do
+    when they are updated is not seen.
 
     Parameters
     ----------
@@ -129,6 +148,8 @@ def code(module: str, source: Callable[[str], bytes | None] | None = None) -> st
     >>> code("builtins") is None
     True
     """
+    if (package := module.partition(".")[0]) in PACKAGES.values():
+        return package
     read = source or _source
     found: dict[str, str] = {}
     pending = [module]

@@ -4,6 +4,8 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,6 +135,19 @@ def test_a_comment_in_a_metrics_file_costs_its_scores_and_no_image(tmp_path: Pat
     run.run(of, tmp_path / "out", name="x")
     assert [len(module.CALLS) for module in (mine, bright, dark)] == [0, 2, 0]
     assert scores(tmp_path / "out") == before
+
+
+def test_what_is_filled_in_into_a_metric_counts(tmp_path: Path, write: Callable[..., Any]) -> None:
+    other = write("myother", "def twice(x):\n    return 2 * x\n")
+    mine = write("mymetric", HEAD, METRIC.replace("fused)", "fused, power=1, of=None)"))
+
+    def reused(**filled: Any) -> int:
+        metric = replace(mine.MINE, score=partial(mine.brightness, **filled))
+        return run.run(suite(Average(), metrics=(metric,)), tmp_path, name="x").reused
+
+    assert [reused(power=p, of=other.twice) for p in (2, 2, 3)] == [0, 2, 0]
+    other = write("myother", "def twice(x):\n    return x + x\n")
+    assert [reused(power=3, of=of) for of in (other.twice, other.twice, torch.nn.functional.relu)] == [0, 2, 0]
 
 
 def test_what_a_notebook_defines_is_computed_in_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
