@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fusebench.bench.provenance import Request
     from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
     from fusebench.datasets.pair import Pair
@@ -114,6 +115,9 @@ Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler (fusebench[cluster]).")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything, whatever an earlier run has finished.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Give up what --out holds of another suite's or other data's run.")
+]
 
 
 @app.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
@@ -158,6 +162,7 @@ def bench_(
         typer.Option(metavar="SECONDS", min=0.001, help="What a fuser may take for a pair; after that it has failed."),
     ] = None,
     fresh: Fresh = False,
+    replace: Replace = False,
     device: Device = "cpu",
     vgg16: VGG16 = None,
     weights: CNN = None,
@@ -166,18 +171,20 @@ def bench_(
 
     Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out. A run that
     was interrupted goes on where it stopped when the same command is given again. What fails is listed in failures.csv
-    and makes the exit code 1; it stops nothing else.
+    and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data: another run's results
+    are not replaced without --replace.
     """
     from fusebench.bench.suite import beside
 
     _configure(device, vgg16, weights)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
-    chosen = _suite(suite or name or "paper", data, pairs, _reading(window, axis, interpolation, pseudo_colour, case))
+    reading = _reading(window, axis, interpolation, pseudo_colour, case)
+    chosen = _suite(suite or name or "paper", data, pairs, reading)
     if external is not None:
         chosen = beside(chosen, external, _notice)
-    _bench(chosen, out, grey, name=suite or name or "paper", device=device, jobs=jobs, scheduler=scheduler,
-           timeout=timeout, fresh=fresh)  # fmt: skip
+    _bench(chosen, out, grey, name=suite or name or "paper", request=_request(data, pairs, reading, external),
+           device=device, jobs=jobs, scheduler=scheduler, timeout=timeout, fresh=fresh, replace=replace)  # fmt: skip
 
 
 @app.command(name="score-dir", epilog="Example: fusebench score-dir their-results --data medical --out results")
@@ -201,6 +208,7 @@ def score_dir_(
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     fresh: Fresh = False,
+    replace: Replace = False,
 ) -> None:
     """Score the images that other programs have written, and print the tables.
 
@@ -214,7 +222,8 @@ def score_dir_(
 
     reading = _reading(window, axis, interpolation, pseudo_colour, case)
     chosen = external(catalogue.entries(data, reading, _notice), results, pairs, _notice)
-    _bench(chosen, out, grey, name=f"score-dir {results}", jobs=jobs, scheduler=scheduler, fresh=fresh)
+    _bench(chosen, out, grey, name=f"score-dir {results.resolve()}", request=_request(data, pairs, reading), jobs=jobs,
+           scheduler=scheduler, fresh=fresh, replace=replace)  # fmt: skip
 
 
 def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
@@ -235,13 +244,28 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
     if summary.reused:
         _print(f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True)
     if summary.failures:
+        scores = sum(bool(failure.metric) for failure in summary.failures)
+        items = len(summary.failures) - scores
+        what = [f"{items} of {summary.items} items failed"] if items else []
+        what += [f"{scores} scores of items that did not fail are missing"] if scores else []
         raise typer.Exit(
-            _complain(
-                f"{len(summary.failures)} of {summary.items} items failed, named in {out}/failures.csv; the first: "
-                f"{summary.failures[0]}",
-                1,
-            )
+            _complain(f"{', '.join(what)}, named in {out}/failures.csv; the first: {summary.failures[0]}", 1)
         )
+
+
+def _request(data: str | None, pairs: int | None, reading: "Reading", external: Path | None = None) -> "Request":
+    """Give what was asked for as `run.json` has it: folders by their places, whatever the current folder is."""
+    from fusebench.bench.provenance import Request
+    from fusebench.datasets.catalogue import DATASETS
+
+    place = data or "phantom"
+    return Request(
+        place if place in DATASETS else str(Path(place).resolve()),
+        pairs,
+        reading,
+        None if external is None else str(external.resolve()),
+        ("fusebench", *sys.argv[1:]),
+    )
 
 
 def _jobs(jobs: int | None, device: str = "cpu", scheduler: str | None = None, **_: Any) -> int:
@@ -305,13 +329,14 @@ def fuse_(
     """
     from fusebench.bench import run
     from fusebench.datasets import folder, image
-    from fusebench.fusers.base import parse
+    from fusebench.fusers import foreign
+    from fusebench.fusers.base import label, parse
     from fusebench.fusers.catalogue import known
     from fusebench.fusers.multifocus import MultiFocusCNN
 
     _configure(device, vgg16, weights)
     fuser = parse(method, known())
-    if weights and isinstance(fuser, MultiFocusCNN):
+    if weights and isinstance(fuser, MultiFocusCNN) and "weights=" not in method.replace(" ", ""):
         fuser = replace(fuser, weights="published")
     if out.suffix.lower() not in image.LOSSLESS:
         raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
@@ -321,7 +346,8 @@ def fuse_(
         raise ValueError(f"{out}: there is no folder {out.parent}")
     reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
     pair = folder.read_pair(a, b, "fuse", reading=reading)
-    fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
+    with foreign.printing(label(fuser)):
+        fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
     image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label, parse
 from torch import Tensor
 
@@ -23,6 +24,7 @@ def check(fuser: Fuser, device: str = "cpu") -> list[Finding]:
     """Hold a fuser against every clause.
 
     Sources are noise of a fixed seed, 16 x 16 and 17 x 23 pixels, or so much larger as the fuser's `least` demands.
+    What the fuser prints goes to stderr.
 
     Examples
     --------
@@ -35,7 +37,8 @@ def check(fuser: Fuser, device: str = "cpu") -> list[Finding]:
 
 def _problem(test: Callable[[Fuser, str], str], fuser: Fuser, device: str) -> str:
     try:
-        return test(fuser, device)
+        with foreign.watching(type(fuser), type(fuser).__name__):
+            return test(fuser, device)
     except Exception as error:  # noqa: BLE001  whatever a fuser raises breaks the clause
         return " ".join(f"{type(error).__name__}: {error}".split())
 
@@ -109,6 +112,11 @@ def _stays_on_the_device(fuser: Fuser, device: str) -> str:
     return ""
 
 
+def _names_what_it_reads(fuser: Fuser, _: str) -> str:
+    # What it read is known from its import and from the clauses above.
+    return foreign.doubt(fuser)
+
+
 FLAT = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 CLAUSES: dict[str, Callable[[Fuser, str], str]] = {
@@ -121,6 +129,7 @@ CLAUSES: dict[str, Callable[[Fuser, str], str]] = {
     "its sources stay as they were": _leaves_its_sources,
     "a batch gives what its pairs give, to a grey level": _takes_batches,
     "the result is on the sources' device": _stays_on_the_device,
+    "of files that it reads it names the digest": _names_what_it_reads,
 }
 
 

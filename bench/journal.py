@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fusebench.bench import output
-from fusebench.bench.work import Losses, Outcome
+from fusebench.bench.work import Losses
 
 Name = tuple[str, str, str]  # dataset, pair, fuser's label
 
 
 class Line(NamedTuple):
-    """What is known of a finished item: its key, its scores to the last bit, and the digests of its images."""
+    """What is known of an item: its images by their digests, and its scores to the last bit, each with its key.
+
+    A key that is None cannot be known again: what it belongs to is computed in every run.
+    """
 
     dataset: str
     pair: str
     fuser: str
-    key: str
+    key: str | None  # of the image
     images: Mapping[str, str]  # folder, "fused" or "colour", to SHA-256
-    scores: Mapping[str, float]
+    scores: Mapping[str, tuple[float, str | None]]  # metric to score and key
     losses: Losses
 
     @property
@@ -41,7 +44,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / "journal.jsonl"
-        self._places: dict[Name, tuple[str, int]] = {}  # key, and where the line begins
+        self._places: dict[Name, tuple[str | None, int]] = {}  # key, and where the line begins
         self._read()
 
     def _read(self) -> None:
@@ -60,17 +63,13 @@ class Journal:
         except FileNotFoundError:
             return
 
-    def __contains__(self, item: tuple[Name, str]) -> bool:
-        """Say whether an item with this key is there, by its line; `holds` looks at its images too."""
-        name, key = item
-        return self._places.get(name, ("", 0))[0] == key
-
-    def holds(self, name: Name, key: str) -> bool:
-        """Say whether an item with this key is there, with its images, undamaged."""
-        if (name, key) not in self:
-            return False
+    def find(self, name: Name, key: str | None) -> Line | None:
+        """Give the line of an item whose image has this key and is there, undamaged."""
+        if key is None or self._places.get(name, (None, 0))[0] != key:
+            return None
         line = self[name]
-        return all(_sha256(self.folder / folder / image_path(name)) == sha for folder, sha in line.images.items())
+        whole = all(_sha256(self.folder / folder / image_path(name)) == sha for folder, sha in line.images.items())
+        return line if whole else None
 
     def __getitem__(self, name: Name) -> Line:
         with self._path.open("rb") as file:
@@ -80,29 +79,29 @@ class Journal:
             raise OSError(f"{self._path}: was changed while the run was on")
         return line
 
-    def put(self, finished: Iterable[tuple[str, Outcome]]) -> None:
-        """Write the images of finished items, each with its key, then their lines; when it returns they are on disk.
+    def put(self, finished: Iterable[tuple[Line, Mapping[str, bytes]]]) -> None:
+        """Write images, by their folders, then the lines they belong to; when it returns the lines are on disk.
 
         Should the power fail in between, an image may be damaged whose line is not there, or, as a file system
         pleases, one whose line is: its digest tells.
         """
         lines = []
-        for key, done in finished:
-            images = {"fused": done.fused} | ({} if done.colour is None else {"colour": done.colour})
-            name = done.dataset, done.pair, done.fuser
+        for line, images in finished:
             for folder, content in images.items():
-                output.write_bytes(self.folder / folder / image_path(name), content)
-            digests = {folder: hashlib.sha256(content).hexdigest() for folder, content in images.items()}
-            lines.append(Line(*name, key, digests, done.scores, done.losses))
+                output.write_bytes(self.folder / folder / image_path(line.name), content)
+            lines.append(line)
         self._append(lines)
 
-    def take(self, other: "Journal", names: Iterable[Name]) -> None:
-        """Take items over from another journal, their images too, which then lie in both places at the cost of one."""
-        lines = [other[name] for name in names]
-        for line in lines:
+    def take(self, other: "Journal", lines: Iterable[Line]) -> None:
+        """Take lines over from another journal, their images too, which then lie in both places at the cost of one.
+
+        From itself, lines that have changed.
+        """
+        taken = list(lines)
+        for line in taken if other is not self else ():
             for folder in line.images:
                 output.link(other.folder / folder / image_path(line.name), self.folder / folder / image_path(line.name))
-        self._append(lines)
+        self._append(taken)
 
     def keep(self, names: Iterable[Name]) -> None:
         """Drop every other line, and every image that no line speaks of."""
@@ -110,10 +109,10 @@ class Journal:
         output.write_bytes(self._path, b"".join(_spell(self[name]) for name in kept), synced=True)
         self._read()
         wanted = {self.folder / folder / image_path(name) for name in kept for folder in self[name].images}
-        for folder in ("fused", "colour"):
-            for path in [*(self.folder / folder).rglob("*")]:
-                if path.is_file() and path not in wanted:
-                    path.unlink()
+        for path in output.images(self.folder):
+            if path not in wanted:
+                path.unlink()
+        for folder in output.IMAGES:
             output.remove_empty(self.folder / folder)
 
     def _append(self, lines: list[Line]) -> None:
@@ -151,16 +150,18 @@ def _write(file: int, content: bytes, path: Path) -> None:
 
 
 def _spell(line: Line) -> bytes:
-    # Python writes the shortest decimal that reads back as the same float64, and NaN and Infinity by name.
-    return (json.dumps(line._asdict()) + "\n").encode()
+    # Python writes the shortest decimal that reads back as the same float64, and NaN and Infinity by name. Sorted:
+    # metrics may have come one after the other.
+    return (json.dumps(line._asdict(), sort_keys=True) + "\n").encode()
 
 
 def _parse(content: bytes) -> Line | None:
     try:
         read: dict[str, Any] = json.loads(content)
-        return Line(**read)
+        line = Line(**read)
     except (ValueError, TypeError):
         return None
+    return line if all(isinstance(part, str) for part in line.name) else None
 
 
 def _sha256(path: Path) -> str:

@@ -1,57 +1,102 @@
-"""What a score depends on, as one digest: where it is unchanged, what was computed before is still right."""
+"""What an image and its scores depend on, as digests: where they are unchanged, what was computed before is right.
+
+There are two keys. A fused image has one: the pixels, the fuser, its code, its weights and the environment. Each of its
+scores has one too: the fused image, the pixels of the sources, the metric, its code and the environment. So a change of
+a metric costs that metric's scores, and no image.
+"""
 
 import ast
 import hashlib
 import importlib.util
+import inspect
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import cache, lru_cache, partial
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
 from fusebench.bench.external import External
-from fusebench.bench.work import Row
 from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.foreign import INSTALLED, home
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.metrics.base import Metric
 
-PACKAGES = ("torch", "numpy", "scipy", "PyWavelets")
+# Distributions that are known by their versions, and the names they are imported by.
+PACKAGES = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PyWavelets": "pywt"}
 # What the bench itself makes of a pair, besides fusers and metrics.
 OWN = ("fusebench.bench.work", "fusebench.datasets.colour")
 FUSERS, METRICS = "fusebench.fusers.catalogue", "fusebench.metrics.catalogue"
-INSTALLED = ("site-packages", "dist-packages")
 
 
-def item(batch: Sequence[tuple[str, str, str]], index: int, row: Row, size: tuple[int, int], device: str) -> str:
-    """Give the key of a row's item.
+class Keys:
+    """The keys of one plan. Each source is read once, so that an edit counts from the next plan on.
+
+    A key is None where the code behind it is unknown (`code`): what it stands for is computed in every run.
 
     Parameters
     ----------
-    batch
-        Dataset, name and pixels' digest of the pairs that are fused together: one on the CPU. On a GPU the rounding of
-        a batch depends on its size, so the whole of it counts.
-    index
-        Which of them the item is.
-    row
-        The fuser, by its label, its options, its code and its weights, and the metrics, by their labels and their code.
-    size
-        Height and width of the pairs.
     device
         "cpu" or "cuda"; of a GPU its number does not count.
     """
-    dataset, name, _ = batch[index]
-    # Where results lie does not count, what they are does; of a fuser every option counts, shown in its label or not.
-    options = row.fuser.sha256(dataset, name) if isinstance(row.fuser, External) else repr(row.fuser)
-    parts = [
-        [[sha256 for _, _, sha256 in batch], index, size],
-        [label(row.fuser), code(type(row.fuser).__module__), weights(row.fuser), options],
-        [[metric.label for metric in row.metrics], *_metrics_code(tuple(_home(m.score) for m in row.metrics))],
-        [device.partition(":")[0], environment()],
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def __init__(self, device: str) -> None:
+        source = cache(_source)
+        self.code = cache(lambda module: code(module, source))
+        self._weights: Callable[[Any], tuple[str, str] | None] = cache(weights)
+        self._environment = [device.partition(":")[0], environment()]
+
+    def pixels(self, sha256: Sequence[str], index: int, size: tuple[int, int]) -> str:
+        """Digest of what both keys begin with: a pair's pixels, its size and the environment.
+
+        Of pairs that are computed together, as on a GPU, all digests are given and which of them the pair is: the
+        rounding of a batch depends on its size. On a CPU a pair is alone.
+        """
+        return _digest([sha256, index, size, self._environment])
+
+    def fused(self, pixels: str, fuser: Fuser, dataset: str, pair: str) -> str | None:
+        """Key of a fuser's image of a pair."""
+        if (code := self.code(home(type(fuser)))) is None:
+            return None
+        # Every option counts, shown in the label or not; of results not where they lie but what they are.
+        options: object = [repr(getattr(fuser, f.name)) for f in fields(fuser)]  # type: ignore[arg-type]  # a Protocol
+        if isinstance(fuser, External):
+            options = fuser.sha256(dataset, pair)
+        return _digest([pixels, label(fuser), options, code, self._weights(fuser)])
+
+    def score(self, pixels: str, fused: str, metric: Metric) -> str | None:
+        """Key of a metric's score of an image, which is named by its digest."""
+        parts = _parts(metric.score)
+        functions = [part for part in parts if part is parts[0] or isinstance(part, FunctionType)]
+        codes = [self.code(home(function)) for function in functions]
+        named = [part.__qualname__ if isinstance(part, FunctionType) else repr(part) for part in parts[1:]]
+        return None if None in codes else _digest([pixels, fused, metric.label, codes, named])
+
+
+def _parts(thing: Any) -> list[Any]:
+    """Give a function; of one whose arguments are filled in, these too.
+
+    Examples
+    --------
+    >>> [part if isinstance(part, int) else part.__name__ for part in _parts(partial(_parts, partial(max, 1)))]
+    ['_parts', 'max', 1]
+    """
+    if not isinstance(thing, partial):
+        return [thing]
+    filled = (*thing.args, *chain.from_iterable(thing.keywords.items()))
+    return [part for inner in (thing.func, *filled) for part in _parts(inner)]
+
+
+def _digest(parts: object) -> str:
+    # A journal has one for each score: half of a SHA-256 is enough where nobody seeks a collision.
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def weights(fuser: Fuser) -> tuple[str, str] | None:
@@ -71,7 +116,6 @@ def weights(fuser: Fuser) -> tuple[str, str] | None:
     return None if found is None else (label(fuser), str(found))
 
 
-@lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
     """Versions that a score's last bits depend on, and the bench's own part of the code."""
     own = {module: hashlib.sha256(_source(module) or b"").hexdigest() for module in OWN}
@@ -80,40 +124,76 @@ def environment() -> dict[str, str]:
 
 def installed() -> dict[str, str]:
     """Say what a worker elsewhere must have in common with this process."""
-    return environment() | {module: code(module) for module in (FUSERS, METRICS)}
+    return environment() | {module: str(code(module)) for module in (FUSERS, METRICS)}
 
 
-@lru_cache(maxsize=128)
-def code(module: str) -> str:
+def code(module: str, source: Callable[[str], bytes | None] | None = None) -> str | None:
     """Digest of a module's source and of all that it imports, at any remove, from its own package or folder.
 
-    Other packages count by their versions (`environment`), or not at all: what a plug-in's dependencies do when they
-    are updated is not seen.
+    None where that is not the code that runs: the module has no source, as in a notebook, or a file was edited after
+    it was imported. Other packages count by their versions (PACKAGES), or not at all: what a plug-in's dependencies do
+    when they are updated is not seen.
+
+    Parameters
+    ----------
+    module
+        Its name.
+    source
+        Gives the source of a module, None of what has none; without it files are read.
 
     Examples
     --------
     >>> code("fusebench.fusers.trivial") == code("fusebench.fusers.wavelet")
     False
+    >>> code("builtins") is None
+    True
     """
+    if (package := module.partition(".")[0]) in PACKAGES.values():
+        return package
+    read = source or _source
     found: dict[str, str] = {}
     pending = [module]
     while pending:
         name = pending.pop()
-        if name not in found and (source := _source(name)) is not None:
-            found[name] = hashlib.sha256(source).hexdigest()
-            pending += [other for other in _imports(name, source) if _belongs(other, module)]
-    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+        if name in found or (text := read(name)) is None:
+            continue
+        if not _is_loaded(name, text):
+            return None
+        found[name] = hashlib.sha256(text).hexdigest()
+        is_package = hasattr(sys.modules.get(name), "__path__")
+        pending += [other for other in _imports(name, text, is_package) if _belongs(other, module)]
+    return _digest(sorted(found.items())) if module in found else None
 
 
-@lru_cache(maxsize=128)
-def _metrics_code(modules: tuple[str, ...]) -> list[str]:
-    return [code(METRICS), *(code(module) for module in sorted({*modules}))]
+def _is_loaded(name: str, source: bytes) -> bool:
+    """Say whether the functions of a module are those of its source: they may be older, or typed at a prompt."""
+    values = [*vars(sys.modules[name]).values()] if name in sys.modules else []
+    members = [f for value in values for f in (vars(value).values() if isinstance(value, type) else (value,))]
+    functions = (inspect.unwrap(f) for f in members if isinstance(f, FunctionType))
+    ours = [f.__code__ for f in functions if isinstance(f, FunctionType) and f.__module__ == name]
+    # What dataclasses make, they make of texts of their own.
+    return {_plain(found) for found in ours if found.co_filename != "<string>"} <= _functions(source)
 
 
-def _home(score: Callable[..., object]) -> str:
-    while isinstance(score, partial):
-        score = score.func
-    return score.__module__
+@lru_cache(maxsize=512)
+def _functions(source: bytes) -> frozenset[tuple[Any, ...]]:
+    """Give every function of a source, at whatever depth."""
+    try:
+        pending = [compile(source, "", "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError):  # a compiled extension
+        return frozenset()
+    found = set()
+    while pending:
+        code = pending.pop()
+        found.add(_plain(code))
+        pending += [part for part in code.co_consts if isinstance(part, CodeType)]
+    return frozenset(found)
+
+
+def _plain(code: CodeType) -> tuple[Any, ...]:
+    """Give what a function does and where it stands, without the functions in it."""
+    constants = tuple(part for part in code.co_consts if not isinstance(part, CodeType))
+    return code.co_qualname, code.co_firstlineno, code.co_code, code.co_names, constants
 
 
 def _belongs(other: str, module: str) -> bool:
@@ -123,7 +203,6 @@ def _belongs(other: str, module: str) -> bool:
     return ours == theirs or (folder is not None and folder.name not in INSTALLED and folder == _folder(theirs))
 
 
-@lru_cache(maxsize=1024)
 def _folder(package: str) -> Path | None:
     """Say which folder holds a package; None of what has no file."""
     path = _file(package)
@@ -146,18 +225,20 @@ def _source(module: str) -> bytes | None:
     return path.read_bytes() if path and path.is_file() else None
 
 
-def _imports(module: str, source: bytes) -> Iterator[str]:
+@lru_cache(maxsize=512)
+def _imports(module: str, source: bytes, is_package: bool) -> tuple[str, ...]:  # noqa: FBT001  of the source
     """Name what a module imports, wherever in it; each name of a package may be a module of it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # a compiled extension
-        return
-    is_package = hasattr(sys.modules.get(module), "__path__")
+        return ()
     parents = module.split(".")
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             up = parents[: len(parents) - node.level + is_package] if node.level else []
             base = ".".join([*up, *([node.module] if node.module else [])])
-            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+            found += (base, *(f"{base}.{alias.name}" for alias in node.names))
+    return tuple(found)

@@ -13,13 +13,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # What a run and the reports on it write; anything else in the folder is left alone.
 OWNED = (
     *("run.json", "scores.csv", "losses.csv", "failures.csv", "journal.jsonl", "features.npz"),
     *("fused", "colour", "tables", "figures"),
 )
+IMAGES = ("fused", "colour")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 
@@ -65,9 +66,23 @@ def begin(out: Path) -> Path:
     if (area / COMPLETE).exists():
         _exchange(out)
     old = [out / name for name in OWNED if (out / name).exists()]
-    if old and not _is_run(out):
+    if old and read_run(out) is None:
         raise ValueError(f"{old[0]}: would be replaced, but no run wrote it; name another folder with --out")
     return area
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """Read what `run.json` says of the run that a folder holds; None where there is none."""
+    try:
+        read = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return read if isinstance(read, dict) and "suite" in read and isinstance(read.get("tables"), dict) else None
+
+
+def images(folder: Path) -> list[Path]:
+    """List the files among the images of a run, whoever wrote them."""
+    return sorted(path for name in IMAGES for path in (folder / name).rglob("*") if not path.is_dir())
 
 
 def finish(out: Path) -> None:
@@ -110,13 +125,6 @@ def remove_empty(folder: Path) -> None:
                 path.rmdir()
     with suppress(OSError):
         folder.rmdir()
-
-
-def _is_run(out: Path) -> bool:
-    try:
-        return "suite" in json.loads((out / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -202,7 +202,8 @@ def _now(task: Task) -> "Future[list[Outcome]]":
 
 
 def _start(parent: int) -> None:
-    """Prepare a worker process: it leaves an interruption to its parent, and does not survive it."""
+    """Prepare a worker process: it leaves interruptions and stdout to its parent, and does not survive it."""
+    os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()

@@ -1,25 +1,27 @@
 """Running a suite: what is to be done, what was done before, and the files that come of it."""
 
+import hashlib
 import json
-import platform
-import subprocess
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from importlib import metadata
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import torch
-from fusebench.bench import keys, output, pool
+from fusebench.bench import output, pool, provenance
 from fusebench.bench.external import External
-from fusebench.bench.journal import Journal, Name
-from fusebench.bench.suite import Suite
-from fusebench.bench.work import Row, Task, fuse, pixels_sha256, quantise, shown_in_colour
+from fusebench.bench.journal import Journal, Line, Name, image_path
+from fusebench.bench.keys import Keys, weights
+from fusebench.bench.provenance import Request
+from fusebench.bench.suite import Suite, check
+from fusebench.bench.work import Outcome, Row, Task, fuse, pixels_sha256, quantise, shown_in_colour
 from fusebench.datasets.pair import Entry
+from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
+from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.metrics.base import Metric
 
 __all__ = ["Failure", "Loss", "Progress", "Result", "Summary", "fuse", "quantise", "run", "shown_in_colour", "unique"]
@@ -53,20 +55,21 @@ class Loss(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """One row of failures.csv: a fuser that gave no image of a pair."""
+    """One row of failures.csv: a fuser that gave no image of a pair, or a metric that gave no score of it."""
 
     dataset: str
     pair: str
     fuser: str
+    metric: str  # "" where there is no image
     reason: str
 
     def __str__(self) -> str:
         """Say it in a line."""
-        return f"{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
+        return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
 
 
 class Summary(NamedTuple):
-    """What a run came to: its items (fuser, pair), those an earlier run had finished, and those that failed."""
+    """What a run came to: its items (fuser, pair), those an earlier run had finished, and what failed."""
 
     items: int
     reused: int
@@ -92,29 +95,37 @@ def run(
     out: Path,
     *,
     name: str,
+    request: Request = Request(),  # noqa: B008  it cannot be changed
     device: str = "cpu",
     jobs: int = 1,
     scheduler: str | None = None,
     timeout: float | None = None,
     fresh: bool = False,
+    replace: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Summary:
     """Run a suite and write what it found into a folder.
 
-    Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (what was run, on which pixels, with which
-    versions), under `fused/DATASET/FUSER/` every fused image as it was scored, under `colour/` the same in colour
-    where a source is coloured, and `failures.csv` (`Failure`) where something failed. They replace an earlier run's
-    when all are written, not before. `journal.jsonl` has a line for each finished item.
+    Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (`provenance`), under `fused/DATASET/FUSER/` every
+    fused image as it was scored, under `colour/` the same in colour where a source is coloured, and `failures.csv`
+    (`Failure`) where something failed. They replace an earlier run's when all are written, not before. `journal.jsonl`
+    has a line for each finished item.
 
     Every pair is read and checked before the first is fused, against the smallest size each fuser takes too, and
     weights are verified: bad input costs no work. A pair and a fuser that stand in several tables are run once. What
     an earlier run into the folder has finished, an interrupted one too, is taken over where nothing that it depends on
-    has changed (`keys.item`). Scores do not depend on jobs, on the scheduler or on where a run was interrupted.
+    has changed (`keys`): an image, and of its scores each for itself. Scores do not depend on jobs, on the scheduler or
+    on where a run was interrupted.
+
+    A fuser of another package fuses its first pair twice. One that gives two images, or reads a file without naming its
+    digest, is named in a warning, and its images are made anew in every run.
 
     Parameters
     ----------
     suite, out, name
         What to run, the folder to write into, and what to call it in `run.json`.
+    request
+        What was asked for beyond the suite, for `run.json`.
     device
         "cpu" or "cuda".
     jobs
@@ -125,21 +136,25 @@ def run(
         Seconds that a fuser may take for a pair.
     fresh
         Take nothing over.
+    replace
+        Let the results take the place of those of another suite or other data.
     progress
         Told how far it is.
 
     Raises
     ------
     ValueError
-        If a pair is bad, weights are missing or wrong, another run is writing into the folder, or the folder holds
-        what no run wrote.
+        If the suite is none, a pair is bad, weights are missing or wrong, another run is writing into the folder, or
+        the folder holds what no run wrote, or another suite's or other data's results.
     OSError
         If the folder cannot be written. What is finished is kept for the next run.
     """
+    check(name, suite)
     if device != "cpu" and (jobs > 1 or scheduler):
         raise ValueError(f"--device {device}: runs in one process; leave --jobs and --scheduler away")
     with output.locked(out), ExitStack() as stack:
-        area = output.begin(out)
+        description = provenance.describe(name, suite, request, device)
+        area = _begin(out, description, replace=replace)
         plan = _plan(suite, _read(suite, progress), device, timeout)
         if scheduler:
             place = stack.enter_context(pool.cluster(scheduler))
@@ -149,25 +164,58 @@ def run(
             place = pool.inline() if jobs == 1 and timeout is None else pool.processes(jobs)
         if fresh:
             output.remove(area)
+        description |= {"weights": plan.weights, "pairs": _pairs(plan)}
+        _say(area, description)
         journal = Journal(area)
-        there = _take_over(plan, journal, None if fresh else Journal(out), progress)
+        there = _take_over(plan, journal, [] if fresh else [Journal(out)], progress)
         failures = _compute(plan, journal, there, place, progress)
-        failed = {failure[:3] for failure in failures}
-        done = [item for item in plan.keys if item not in failed]
-        facts = {"suite": name, **_provenance(device), "weights": plan.weights, **_describe(suite, plan)}
-        _write(journal, done, failures, facts)
+        failed = {failure[:3] for failure in failures if not failure.metric}
+        done = [item for item in plan.items if item not in failed]
+        _write(journal, done, failures, description)
         output.finish(out)
-    return Summary(len(plan.keys), len(there), tuple(failures))
+    return Summary(len(plan.items), sum(not lacking for lacking in there.values()), tuple(failures))
+
+
+class Item(NamedTuple):
+    """What is to be known of a fuser on a pair: its image's key, the digest of the pixels, and its metrics."""
+
+    key: str | None
+    pixels: str
+    metrics: tuple[Metric, ...]
 
 
 class Plan(NamedTuple):
-    """What a run is to do: tasks in the order of the tables, and each item's key."""
+    """What a run is to do: tasks in the order of the tables, and what is to be known of each item."""
 
     tasks: list[Task]
-    keys: dict[Name, str]
+    items: dict[Name, Item]
+    keys: Keys
+    doubts: dict[str, str]  # by label, why what a fuser gives is not to be taken over
     entries: list[Entry]
     seen: dict[tuple[str, str], Seen]
     weights: dict[str, str]
+
+
+def _begin(out: Path, description: dict[str, Any], *, replace: bool) -> Path:
+    """Give the area to write into, once it is sure that nobody else's results are lost."""
+    area = output.begin(out)
+    for folder in (out, area):
+        held = output.read_run(folder)
+        if held is None:
+            continue
+        theirs, ours = ((run["suite"], run.get("request", {}).get("data")) for run in (held, description))
+        if theirs != ours and not replace:
+            what, this = (f"{suite} on {data or 'data that it does not name'}" for suite, data in (theirs, ours))
+            begun = "an interrupted run" if folder == area else "a run"
+            raise ValueError(
+                f"{out}: holds {begun} of {what}, and this is {this}; name another folder with --out, or give it up "
+                "with --replace"
+            )
+    spoken = {image_path(item) for item in provenance.items(output.read_run(out) or {"tables": {}})}
+    for path in output.images(out):
+        if Path(*path.relative_to(out).parts[1:]) not in spoken:
+            raise ValueError(f"{path}: no run wrote it, and it would be erased; move it, or name another --out")
+    return area
 
 
 def _read(suite: Suite, progress: Progress) -> dict[tuple[str, str], Seen]:
@@ -200,20 +248,31 @@ def _plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, timeout:
             raise ValueError(f"two different fusers are called {name}; a row has a name of its own")
         if Path(name).name != name or "\\" in name:
             raise ValueError(f"{name}: names a folder, so it holds no slash; an option that does is marked NEVER_SHOWN")
-    weights = dict(filter(None, (keys.weights(fuser) for fuser in fusers)))
     tasks = [
         Task(batch, tuple(seen[entry.dataset, entry.name].sha256 for entry in batch), rows, device, timeout)
         for batch, rows in _rows(suite, seen, BATCH if device.startswith("cuda") else 1)
     ]
-    found: dict[Name, str] = {}
+    known = Keys(device)
+    doubts = {label(fuser): doubt for fuser in fusers if (doubt := _doubt(type(fuser), known) or foreign.doubt(fuser))}
+    for metric in unique(metric for table in suite.values() for metric in table.metrics):
+        if doubt := _doubt(metric.score, known):
+            warnings.warn(f"{metric.label}: {doubt}, so it is computed in every run", stacklevel=3)
+    items: dict[Name, Item] = {}
     for task in tasks:
-        batch = [(entry.dataset, entry.name, sha256) for entry, sha256 in zip(task.entries, task.sha256, strict=True)]
-        size = seen[batch[0][:2]].size
-        items = product(task.rows, range(len(batch)))
-        found |= dict(
-            zip(task.names, (keys.item(batch, index, row, size, device) for row, index in items), strict=True)
-        )
-    return Plan(tasks, found, entries, seen, weights)
+        for row, (index, entry) in product(task.rows, enumerate(task.entries)):
+            pixels = known.pixels(task.sha256, index, seen[entry.dataset, entry.name].size)
+            key = known.fused(pixels, row.fuser, entry.dataset, entry.name) if label(row.fuser) not in doubts else None
+            items[entry.dataset, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
+    named = dict(filter(None, (weights(fuser) for fuser in fusers)))
+    return Plan(tasks, items, known, doubts, entries, seen, named)
+
+
+def _doubt(thing: object, known: Keys) -> str:
+    """Say why the code of a class or a function is unknown; "" where it is known."""
+    home = foreign.home(thing)
+    if known.code(home) is not None:
+        return ""
+    return f"no file has the code that runs ({home}: a notebook, or edited since its import)"
 
 
 def _rows(
@@ -261,53 +320,133 @@ def _alike(
     return ((entries, tuple(rows)) for entries, rows in found.items())
 
 
-def _take_over(plan: Plan, journal: Journal, before: Journal | None, progress: Progress) -> set[Name]:
-    """Say what the journal holds already, and bring in what the finished run before it held."""
-    there: set[Name] = set()
-    inherited: set[Name] = set()
-    for done, (name, key) in enumerate(plan.keys.items()):
-        progress("looking for finished work", done, len(plan.keys))
-        if journal.holds(name, key):
-            there.add(name)
-        elif before and before.holds(name, key):
-            inherited.add(name)
-    if before:
-        journal.take(before, inherited)
-    return there | inherited
+def _take_over(
+    plan: Plan, journal: Journal, before: Sequence[Journal], progress: Progress
+) -> dict[Name, tuple[Metric, ...]]:
+    """Give the items whose image is there, each with the metrics that it has no score of.
+
+    What finished runs before this held is brought into its journal.
+    """
+    there: dict[Name, tuple[Metric, ...]] = {}
+    taken: dict[Journal, list[Line]] = defaultdict(list)
+    for done, (name, item) in enumerate(plan.items.items()):
+        progress("looking for finished work", done, len(plan.items))
+        for held in (journal, *before):
+            if line := held.find(name, item.key):
+                valid = {metric: line.scores[metric] for metric in _valid(plan, item, line)}
+                there[name] = tuple(metric for metric in item.metrics if metric.label not in valid)
+                if held is not journal or len(valid) < len(line.scores):
+                    taken[held].append(line._replace(scores=valid))
+                break
+    for held, lines in taken.items():
+        journal.take(held, lines)
+    return there
 
 
-def _compute(plan: Plan, journal: Journal, there: set[Name], place: pool.Pool, progress: Progress) -> list[Failure]:
+def _valid(plan: Plan, item: Item, line: Line) -> list[str]:
+    """Name the metrics whose scores are still right."""
+    keys = {metric.label: plan.keys.score(item.pixels, line.images["fused"], metric) for metric in item.metrics}
+    return [metric for metric, key in keys.items() if key is not None and line.scores.get(metric, (0, None))[1] == key]
+
+
+def _compute(
+    plan: Plan, journal: Journal, there: dict[Name, tuple[Metric, ...]], place: pool.Pool, progress: Progress
+) -> list[Failure]:
     """Do what is not there, and say what failed."""
-    tasks = list(_open_tasks(plan, there))
-    ahead = sum(len(task.names) for task in tasks)
-    text = f", {len(there)} are there" if there else ""
+    tasks = _open_tasks(plan, there)
+    # Of each fuser that is fused twice once, the item where that is done. Until it is, none of its results is kept.
+    tested = {label(row.fuser): task._replace(rows=(row,)).names[0] for task in tasks for row in task.rows if row.twice}
+    held: dict[str, list[Outcome]] = defaultdict(list)
+    doubts = dict(plan.doubts)
     failures: list[Failure] = []
-    done = 0
+    ahead, done = sum(len(task.names) for task in tasks), 0
+    text = f", {sum(not lacking for lacking in there.values())} are there" if there else ""
     progress(f"fusing{text}", done, ahead)
-    with closing(pool.finished(iter(tasks), place)) as results:
+    with closing(pool.finished((_with_images(task, journal, there) for task in tasks), place)) as results:
         for outcomes in results:
-            journal.put([(plan.keys[outcome[:3]], outcome) for outcome in outcomes if not outcome.failure])
-            failures += [Failure(*outcome[:3], outcome.failure) for outcome in outcomes if outcome.failure]
+            for outcome in outcomes:
+                held[outcome.fuser].append(outcome)
+                if tested.get(outcome.fuser) == outcome[:3]:
+                    del tested[outcome.fuser]
+                if outcome.doubt:
+                    doubts[outcome.fuser] = outcome.doubt
+                failures += _failures(outcome)
+            ready = [outcome for fuser in [*held] if fuser not in tested for outcome in held.pop(fuser)]
+            journal.put([_line(plan, journal, outcome, doubts) for outcome in ready if not outcome.failure])
             done += len(outcomes)
             progress(f"{outcomes[-1].fuser} on {outcomes[-1].dataset}{text}", done, ahead)
+    for fuser, doubt in doubts.items():
+        warnings.warn(f"{fuser}: {doubt}, so it is computed in every run", stacklevel=3)
     return sorted(failures)
 
 
-def _open_tasks(plan: Plan, there: set[Name]) -> Iterator[Task]:
+def _open_tasks(plan: Plan, there: dict[Name, tuple[Metric, ...]]) -> list[Task]:
+    """Give what is left to do. A batch is computed as a whole, or not at all."""
+    tasks = []
+    tested: set[Fuser] = set()
     for task in plan.tasks:
-        # A batch is computed as a whole, or not at all.
-        rows = tuple(row for row in task.rows if not there.issuperset(task._replace(rows=(row,)).names))
+        rows = []
+        for row in task.rows:
+            names = task._replace(rows=(row,)).names
+            if there.keys() >= {*names}:
+                lacking = unique(metric for name in names for metric in there[name])
+                if lacking:
+                    rows.append(row._replace(metrics=tuple(lacking)))
+            else:
+                stranger = foreign.package(type(row.fuser)) != foreign.OWN
+                rows.append(row._replace(twice=stranger and row.fuser not in tested))
+                tested.add(row.fuser)
         if rows:
-            yield task._replace(rows=rows)
+            tasks.append(task._replace(rows=tuple(rows)))
+    return tasks
+
+
+def _with_images(task: Task, journal: Journal, there: dict[Name, tuple[Metric, ...]]) -> Task:
+    """Give a task the images that are there and lack scores alone."""
+
+    def image(name: Name) -> bytes:
+        return (journal.folder / "fused" / image_path(name)).read_bytes()
+
+    return task._replace(
+        rows=tuple(
+            row._replace(fused=tuple(map(image, names))) if there.keys() >= {*names} else row
+            for row in task.rows
+            for names in [task._replace(rows=(row,)).names]
+        )
+    )
+
+
+def _failures(outcome: Outcome) -> list[Failure]:
+    reasons = [("", outcome.failure)] if outcome.failure else outcome.failures
+    return [Failure(*outcome[:3], metric, reason) for metric, reason in reasons]
+
+
+def _line(plan: Plan, journal: Journal, outcome: Outcome, doubts: dict[str, str]) -> tuple[Line, dict[str, bytes]]:
+    """Give what the journal is to say of an item, and the images that belong to it."""
+    name = outcome[:3]
+    item = plan.items[name]
+    images = {folder: image for folder, image in (("fused", outcome.fused), ("colour", outcome.colour)) if image}
+    if images:
+        digests = {folder: hashlib.sha256(image).hexdigest() for folder, image in images.items()}
+        line = Line(*name, None if outcome.fuser in doubts else item.key, digests, {}, outcome.losses)
+    else:
+        line = journal[name]
+    scores = {
+        metric.label: (outcome.scores[metric.label], plan.keys.score(item.pixels, line.images["fused"], metric))
+        for metric in item.metrics
+        if metric.label in outcome.scores
+    }
+    return line._replace(scores={**line.scores, **scores}), images
 
 
 def _write(journal: Journal, done: list[Name], failures: list[Failure], description: dict[str, Any]) -> None:
     """Write the tables of numbers from the journal, a line at a time."""
     area = journal.folder
-    area.mkdir(exist_ok=True)
     journal.keep(done)
     results = (
-        Result(*name, metric, score) for name in sorted(done) for metric, score in sorted(journal[name].scores.items())
+        Result(*name, metric, score)
+        for name in sorted(done)
+        for metric, (score, _) in sorted(journal[name].scores.items())
     )
     output.write_rows(area / "scores.csv", Result._fields, results)
     losses = (Loss(*name, *loss) for name in done for loss in journal[name].losses)
@@ -315,7 +454,13 @@ def _write(journal: Journal, done: list[Name], failures: list[Failure], descript
     output.remove(area / "failures.csv")  # of a run that was interrupted behind this line
     if failures:
         output.write_rows(area / "failures.csv", Failure._fields, failures)
-    output.write_text(area / "run.json", json.dumps(description, indent=1) + "\n")
+    _say(area, description)
+
+
+def _say(area: Path, description: dict[str, Any]) -> None:
+    """Write what is run: before the work, so that an interrupted run has a name, and when it is done."""
+    written = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **description}
+    output.write_text(area / "run.json", json.dumps(written, indent=1, default=repr) + "\n")
 
 
 def unique(items: Iterable[T]) -> list[T]:
@@ -323,50 +468,10 @@ def unique(items: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
-def _describe(suite: Suite, plan: Plan) -> dict[str, Any]:
-    """Give tables and pairs, what the reports need besides the scores."""
+def _pairs(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Give what is known of each pair, by kind and name."""
     pairs: dict[str, dict[str, Any]] = {}
     for entry in plan.entries:
         sight = plan.seen[entry.dataset, entry.name]
         pairs.setdefault(entry.dataset, {})[entry.name] = {"case": entry.case, **sight._asdict()}
-    trivial = {cls.name for cls in TRIVIAL}
-    facts = ("label", "unit", "higher_is_better", "digits", "source")
-    tables = {
-        key: {
-            "title": table.title,
-            "fusers": [{"label": label(fuser), "trivial": fuser.name in trivial} for fuser in table.fusers],
-            "pairs": [[entry.dataset, entry.name] for entry in table.entries],
-            "metrics": [{fact: getattr(metric, fact) for fact in facts} for metric in table.metrics],
-            "published": table.published,
-        }
-        for key, table in suite.items()
-    }
-    return {"tables": tables, "pairs": pairs}
-
-
-def _provenance(device: str) -> dict[str, Any]:
-    """Say when this ran, from which commit, with which versions, on what."""
-    packages = ("fusebench", "torch", "numpy", "scipy", "PyWavelets", "pillow", "nilearn")
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
-    }
-
-
-def _commit() -> str | None:
-    """Commit of the project's own checkout, with + where it was changed; None where it runs from an installed wheel."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / "pyproject.toml").is_file():
-        return None
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  no outside input
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return pairs

@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +13,8 @@ from fusebench.bench.external import External
 from fusebench.bench.external import rows as external_rows
 from fusebench.datasets import phantom
 from fusebench.datasets.cases import Say, silent
-from fusebench.datasets.pair import Entry
-from fusebench.fusers import multifocus_weights
+from fusebench.datasets.pair import Entry, check_name
+from fusebench.fusers import foreign, multifocus_weights
 from fusebench.fusers.base import Fuser, check_class, label
 from fusebench.fusers.catalogue import CLASSICAL, FUSERS, TRIVIAL, known, named
 from fusebench.fusers.multifocus import MultiFocusCNN
@@ -178,17 +179,55 @@ def load(name: str, entries: Callable[[], Iterable[Entry]], pairs: int | None = 
     """
     found = named(name)
     if callable(found):
-        parameters = inspect.signature(found).parameters
-        found = found(entries(), pairs) if parameters else found()
-    tables = found.values() if isinstance(found, Mapping) else ()
-    if not tables or not all(isinstance(table, Table) for table in tables):
+        with foreign.printing(name):
+            try:
+                found = found(entries(), pairs) if inspect.signature(found).parameters else found()
+            except (ValueError, OSError):
+                raise
+            except Exception as error:
+                raise ValueError(f"{name}: {type(error).__name__}: {error}") from error
+    return check(name, found)
+
+
+def check(name: str, suite: object) -> Suite:
+    """Give a suite back, or say why it is none.
+
+    Raises
+    ------
+    ValueError
+        If it is not a mapping from names that files can have to tables of fusers, pairs and metrics, or two metrics
+        have one label.
+    """
+    tables = suite if isinstance(suite, Mapping) else {}
+    if not tables or not all(isinstance(table, Table) for table in tables.values()):
         raise ValueError(f"{name}: not a suite; expected a mapping from names to fusebench.bench.suite.Table")
-    try:
-        for fuser in (fuser for table in tables for fuser in table.fusers):
+    for key, table in tables.items():
+        try:
+            _check_table(key, table)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{name}: table {key!r}: {error}") from error
+    labels: dict[str, Metric] = {}
+    for metric in (metric for table in tables.values() for metric in table.metrics):
+        if labels.setdefault(metric.label, metric) != metric:
+            raise ValueError(f"{name}: two different metrics are called {metric.label}; a column has a name of its own")
+    return cast("Suite", suite)
+
+
+def _check_table(key: object, table: Table) -> None:
+    """Raise one of three errors unless a table can be run and written under its name."""
+    check_name(cast("str", key), "a table")
+    for fuser in table.fusers:
+        if not isinstance(fuser, External):  # which is not called
             check_class(type(fuser))
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return cast("Suite", found)
+        hash(fuser)
+    for what, kind, things in (("pair", Entry, table.entries), ("metric", Metric, table.metrics)):
+        for thing in things:
+            if not isinstance(thing, kind):
+                raise TypeError(f"{thing!r} is no {what}; expected {kind.__module__}.{kind.__name__}")
+    for scores in table.published.values():
+        for metric, score in scores.items():
+            if not isinstance(score, Real):
+                raise TypeError(f"the published score of {metric} is {score!r}; expected a number")
 
 
 def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:

@@ -1,16 +1,19 @@
-"""What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes nothing."""
+"""What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes no file."""
 
 import hashlib
 import io
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from fusebench.bench.deadline import deadline
 from fusebench.bench.external import External
 from fusebench.datasets import colour
 from fusebench.datasets.pair import Entry, Pair
+from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric, sharing
@@ -20,10 +23,16 @@ Losses = tuple[tuple[int, int, float], ...]  # (round, evaluation, loss) of an i
 
 
 class Row(NamedTuple):
-    """A fuser and the metrics its result is scored by."""
+    """A fuser and the metrics its result is scored by.
+
+    Where the fused images are there already, `fused` holds them as PNG, one of each pair, and they are scored only.
+    Else a pair is fused, `twice` to see whether that gives the same.
+    """
 
     fuser: Fuser
     metrics: tuple[Metric, ...]
+    fused: tuple[bytes, ...] = ()
+    twice: bool = False
 
 
 class Task(NamedTuple):
@@ -49,24 +58,30 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one fuser on one pair: scores and images as PNG, or why there are none."""
+    """What came of one fuser on one pair: scores and images as PNG, or why there are none.
+
+    There are no images where they were there before. `failure` says why a fuser gave none, `failures` which metrics
+    gave no score, and `doubt` why the image may be another next time.
+    """
 
     dataset: str
     pair: str
     fuser: str
     scores: dict[str, float]
+    failures: tuple[tuple[str, str], ...] = ()  # metric and reason
     losses: Losses = ()
     fused: bytes = b""
     colour: bytes | None = None
     failure: str = ""
+    doubt: str = ""
 
 
 def work(task: Task) -> list[Outcome]:
     """Do a task: an outcome for each of its items, in the order of `Task.names`.
 
     A fuser that raises, does not come back in time, changes its sources or returns what is no image is an outcome too
-    and stops no other. A pair is fused and scored as a batch of one, so a score does not depend on what else is
-    computed beside it.
+    and stops no other; so is a metric that raises. A pair is fused and scored as a batch of one, so a score does not
+    depend on what else is computed beside it.
     """
     try:
         pairs = [_read(entry, sha256) for entry, sha256 in zip(task.entries, task.sha256, strict=True)]
@@ -78,20 +93,30 @@ def work(task: Task) -> list[Outcome]:
         sources = quantise(a), quantise(b)
         for row in task.rows:
             try:
-                with deadline(task.timeout and task.timeout * len(pairs)):
-                    fused, losses = _fuse(row.fuser, pairs, a, b)
+                done = _done(row, pairs, a, b, task.timeout)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  a plug-in may even exit; memory may be short
                 outcomes += failed(task._replace(rows=(row,)), _say(error))
                 continue
-            outcomes += _outcomes(row, pairs, sources, fused, losses)
+            outcomes += _outcomes(row, pairs, sources, done)
     return outcomes
 
 
 def failed(task: Task, reason: str) -> list[Outcome]:
-    """Give every item of a task the same failure."""
-    return [Outcome(*name, {}, failure=reason) for name in task.names]
+    """Give every item of a task the same failure; of images that are there, the scores alone."""
+    return [
+        Outcome(
+            entry.dataset,
+            entry.name,
+            label(row.fuser),
+            {},
+            failures=tuple((metric.label, reason) for metric in row.metrics if row.fused),
+            failure="" if row.fused else reason,
+        )
+        for row in task.rows
+        for entry in task.entries
+    ]
 
 
 def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
@@ -107,7 +132,34 @@ def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
     return _checked(fuser, fused, a)
 
 
-def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> tuple[Tensor, list[Losses]]:
+class _Done(NamedTuple):
+    """Fused images, (N, H, W) uint8, what is known of each one's losses, and a doubt."""
+
+    fused: Tensor
+    losses: list[Losses]
+    doubt: str = ""
+
+
+def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float | None) -> _Done:
+    """Fuse, or take the images that are there."""
+    if row.fused:
+        return _Done(torch.stack([_pixels(content) for content in row.fused]).to(a.device), [()] * len(pairs))
+
+    def fused(fuser: Fuser) -> _Done:
+        with deadline(timeout and timeout * len(pairs)):
+            return _fuse(fuser, pairs, a, b)
+
+    with foreign.watching(type(row.fuser), label(row.fuser)):
+        done = fused(row.fuser)
+        # Made anew, it reads again what it reads when it is made.
+        second = fused(replace(row.fuser)) if row.twice else done  # type: ignore[type-var]  # no dataclass to mypy
+    if torch.equal(done.fused, second.fused):
+        return done._replace(doubt=foreign.doubt(row.fuser))
+    most = (done.fused.int() - second.fused.int()).abs().max().item()
+    return done._replace(doubt=f"two calls differ by up to {most} grey levels")
+
+
+def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done:
     """Fuse and quantise, and keep what two kinds of row have besides: losses, and files instead of a call."""
     if isinstance(fuser, VGG16LBFGS):
         # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
@@ -116,10 +168,10 @@ def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> tuple[Te
             tuple((1 + bisect_right(trace.rounds, n), 1 + n, loss) for n, loss in enumerate(trace.losses))
             for trace in traces
         ]
-        return _checked(fuser, torch.stack([trace.image for trace in traces]), a), losses
+        return _Done(_checked(fuser, torch.stack([trace.image for trace in traces]), a), losses)
     if isinstance(fuser, External):
-        return _checked(fuser, torch.stack([fuser.read(pair) for pair in pairs]).to(a), a), [()] * len(pairs)
-    return fuse(fuser, a, b), [()] * len(pairs)
+        return _Done(_checked(fuser, torch.stack([fuser.read(pair) for pair in pairs]).to(a), a), [()] * len(pairs))
+    return _Done(fuse(fuser, a, b), [()] * len(pairs))
 
 
 def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
@@ -131,30 +183,36 @@ def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
     return quantise(fused)
 
 
-def _outcomes(
-    row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], fused: Tensor, losses: list[Losses]
-) -> list[Outcome]:
+def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], done: _Done) -> list[Outcome]:
     scores: dict[str, list[float]] = {}
-    failure = ""
+    failures: list[tuple[str, str]] = []
     for metric in row.metrics:
         try:
-            scores[metric.label] = metric(*sources, fused).tolist()
+            with foreign.watching(metric.score, metric.label):
+                scores[metric.label] = _score(metric, *sources, done.fused)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
-            failure = f"{metric.label}: {_say(error)}"
-            break
+            failures.append((metric.label, _say(error)))
     return [
         Outcome(
             pair.dataset,
             pair.name,
             label(row.fuser),
-            {} if failure else {metric: values[n] for metric, values in scores.items()},
-            losses[n],
-            png(grey),
-            None if pair.chroma is None else png(shown_in_colour(grey, pair.chroma)),
-            failure,
+            {metric: values[n] for metric, values in scores.items()},
+            tuple(failures),
+            done.losses[n],
+            b"" if row.fused else png(grey),
+            None if row.fused or pair.chroma is None else png(shown_in_colour(grey, pair.chroma)),
+            doubt=done.doubt,
         )
-        for n, (pair, grey) in enumerate(zip(pairs, fused, strict=True))
+        for n, (pair, grey) in enumerate(zip(pairs, done.fused, strict=True))
     ]
+
+
+def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> list[float]:
+    scores = metric(a, b, fused)
+    if scores.shape != fused.shape[:1]:
+        raise ValueError(f"scores of shape {tuple(scores.shape)} for {len(fused)} images")
+    return [float(score) for score in scores]
 
 
 def quantise(x: Tensor) -> Tensor:
@@ -175,6 +233,14 @@ def png(image: Tensor) -> bytes:
     content = io.BytesIO()
     Image.fromarray(pixels.contiguous().numpy()).save(content, format="PNG")
     return content.getvalue()
+
+
+def _pixels(content: bytes) -> Tensor:
+    """Give the grey levels of a PNG file's bytes, (H, W) uint8: what `png` was given."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        return torch.from_numpy(np.array(image))
 
 
 def pixels_sha256(pair: Pair) -> str:

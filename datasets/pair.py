@@ -99,7 +99,7 @@ class Entry:
         check_name(self.name)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, what: str = "a pair or a kind of pair") -> None:
     """Raise ValueError unless `name` can name a file in any folder: one part of a path, printable, not too long."""
     # File systems take 255 bytes, an extension and a mark of what is half written among them.
     if (
@@ -109,8 +109,7 @@ def check_name(name: str) -> None:
         or len(name.encode("utf-8", "surrogateescape")) > 200
     ):
         raise ValueError(
-            f"{name!r}: no name for a pair or a kind of pair; it has to be one part of a path, printable, of at most "
-            "200 bytes"
+            f"{name!r}: no name for {what}; it has to be one part of a path, printable, of at most 200 bytes"
         )
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
+from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label
 from fusebench.fusers.contourlet import Contourlet
 from fusebench.fusers.multifocus import MultiFocusCNN
@@ -45,9 +46,10 @@ def plugins() -> tuple[type[Fuser], ...]:
     found: dict[str, type[Fuser]] = {cls.name: cls for cls in FUSERS}
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            cls = point.load()
-            check_class(cls)
-            label(cls())  # with no options given
+            with foreign.reading(point.module.partition(".")[0]), foreign.printing(f"plug-in {point.name}"):
+                cls = point.load()
+                check_class(cls)
+                label(cls())  # with no options given
             reason = f"a fuser is called {cls.name} already" if cls.name in found else ""
         except Exception as error:  # noqa: BLE001  somebody else's code
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -82,6 +84,7 @@ def named(where: str) -> Any:
     if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109  sys.path holds text
         sys.path.append(folder)
     try:
-        return getattr(importlib.import_module(module), name)
+        with foreign.reading(module.partition(".")[0]), foreign.printing(module):
+            return getattr(importlib.import_module(module), name)
     except Exception as error:
         raise ValueError(f"{where}: cannot be imported ({type(error).__name__}: {error})") from error

@@ -302,3 +302,17 @@ def test_importing_the_packages_imports_no_torch() -> None:
     packages = ("metrics", "fusers", "datasets", "bench", "reports")
     script = f"import sys, {', '.join(f'fusebench.{p}' for p in packages)}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-P", "-c", script], check=True)
+
+
+def test_the_weights_that_a_label_names_win_over_the_environment(
+    command: Run, sources: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fuse(method: str, name: str) -> tuple[int, str, str]:
+        return command("fuse", *sources, "-m", method, "-o", tmp_path / name)
+
+    assert fuse("cnn", "own.png")[0] == 0
+    monkeypatch.setenv(multifocus_weights.VARIABLE, str(tmp_path / "gone.mat"))
+    for method in ("cnn[weights=own]", "cnn[ weights = own ]"):
+        assert fuse(method, "named.png") == (0, "", "")
+        assert (tmp_path / "named.png").read_bytes() == (tmp_path / "own.png").read_bytes()
+    assert f"{tmp_path}/gone.mat: no such file" in fuse("cnn", "published.png")[2]

@@ -50,7 +50,7 @@ def test_a_fuser_that_takes_too_long_is_interrupted(tmp_path: Path, methods: Any
     summary = run.run(suite, tmp_path, name="x", timeout=0.5)
     assert time.monotonic() - begun < 40
     assert (summary.items, summary.reused) == (4, 0)
-    assert [failure[2:] for failure in summary.failures] == [("sleeps", "no result after 0.5 s")] * 2
+    assert [failure[2:] for failure in summary.failures] == [("sleeps", "", "no result after 0.5 s")] * 2
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import torch
 from fusebench.bench import cli
 from fusebench.bench.contract import CLAUSES, check
 from fusebench.bench.suite import load, paper
-from fusebench.datasets import phantom
+from fusebench.datasets import image, phantom
 from fusebench.fusers import catalogue
 from fusebench.fusers.base import label, parse
 from torch import Tensor
@@ -261,3 +261,26 @@ def test_a_suite_from_elsewhere(methods: Any, tmp_path: Path, monkeypatch: pytes
             load(name, none)
     assert command(monkeypatch, "bench", "--suite", "methods_for_tests:MINE", "--jobs", 1, "--out", tmp_path / "o") == 0
     assert "sleeps[seconds=0.0]" in (tmp_path / "o" / "scores.csv").read_text()
+
+
+def test_what_a_plug_in_prints_is_not_among_what_the_bench_prints(
+    plugins: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        sys.modules[__name__], "GOOD", GOOD.replace("        return", "        print('a')\n        return")
+    )
+    plugins(darker="darkness:Darker")
+    for arguments in (("list", "fusers"), ("test-fuser", "darkness:Darker"), ("test-fuser", "darker")):
+        assert command(monkeypatch, *arguments) == 0
+        captured = capfd.readouterr()
+        lines = captured.out.splitlines()
+        assert "a" not in lines
+        assert ("Darker: a\n" in captured.err) is (arguments[0] == "test-fuser")
+    for name in ("a.png", "b.png"):
+        image.write(torch.full((16, 16), 7, dtype=torch.uint8), tmp_path / name)
+    sources = (tmp_path / "a.png", tmp_path / "b.png")
+    assert command(monkeypatch, "fuse", *sources, "-m", "darker", "-o", tmp_path / "o.png") == 0
+    assert capfd.readouterr() == ("", "darker: a\n")

@@ -2,20 +2,26 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from fusebench.bench import run
+from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, Table, paper, select, smoke
 from fusebench.bench.work import Row, Task, pixels_sha256, work
 from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair
+from fusebench.datasets.reading import Reading, parse_windows
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
@@ -25,6 +31,9 @@ from fusebench.metrics.spatial_frequency import SF
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+
+# pytest rewrites the fusers of this module, which is then not what its file says.
+pytestmark = pytest.mark.filterwarnings("ignore:counting. no file has the code that runs")
 
 
 def entry(name: str, size: tuple[int, int] = (8, 8), dataset: str = "CT-MRI", case: str | None = None) -> Entry:
@@ -67,6 +76,74 @@ def test_run_json_says_what_was_run(tmp_path: Path) -> None:
     assert len(description["pairs"]["CT-MRI"]["p"]["sha256"]) == 64
     assert {"torch", "numpy", "fusebench"} <= description["versions"].keys()
     assert description["weights"] == {}
+    assert description["schema"] == 2
+    (fuser,) = description["tables"]["table1"]["fusers"]
+    assert (fuser["class"], fuser["options"]) == ("fusebench.fusers.trivial:Average", {})
+    (metric,) = description["tables"]["table1"]["metrics"]
+    assert (metric["name"], metric["convention"], metric["source"]) == (SF.name, SF.convention, SF.source)
+
+
+MINE = """
+from dataclasses import dataclass, field
+from typing import ClassVar
+from fusebench.fusers.base import NEVER_SHOWN
+
+@dataclass(frozen=True)
+class Mine:
+    name: ClassVar[str] = "mine"
+    strength: float = 0.5
+    sizes: tuple[int, ...] = (2, 3)
+    folder: str = field(default="/secret", metadata=NEVER_SHOWN)
+
+    def __call__(self, a, b):
+        return a
+"""
+
+
+def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mymethods.py").write_text(MINE)
+    (tmp_path / "mymethods-1.5.dist-info").mkdir()
+    for file, text in (
+        ("METADATA", "Metadata-Version: 2.1\nName: my-methods\nVersion: 1.5\n"),
+        ("entry_points.txt", "[fusebench.fusers]\nmine = mymethods:Mine\n"),
+    ):
+        (tmp_path / "mymethods-1.5.dist-info" / file).write_text(text)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
+    for command in (["init", "-q"], ["add", "mymethods.py"], ["commit", "-qm", "mine"]):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    mine = named("mymethods:Mine")
+    windows = parse_windows(["CT=40,80", "MRI=auto"])
+    request = Request("/data", 3, Reading(windows, "coronal", "cubic", "atlas-pet"), "/theirs", ("fusebench", "bench"))
+    published = MappingProxyType({"mine": MappingProxyType({"SF": np.float32(0.5)})})
+    suite = {"table1": Table("x", (mine(),), (entry("p"),), (SF,), published)}
+    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    description = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert description["request"] == {
+        "data": "/data",
+        "pairs": 3,
+        "reading": {
+            "windows": {"CT": [0, 80], "MRI": "auto"},
+            "axis": "coronal",
+            "interpolation": "cubic",
+            "table": "atlas-pet",
+        },
+        "external": "/theirs",
+        "command": ["fusebench", "bench"],
+    }
+    assert description["tables"]["table1"]["fusers"] == [
+        {"label": "mine", "trivial": False, "class": "mymethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
+    ]
+    assert description["tables"]["table1"]["published"] == {"mine": {"SF": 0.5}}
+    state = {"commit": head, "distribution": "my-methods", "version": "1.5"}
+    assert description["others"] == {"mymethods": state}
+    (tmp_path / "another.py").write_text("")
+    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    description = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert description["others"] == {"mymethods": {**state, "commit": f"{head}+"}}
+    assert description["suite"] == "mymethods:SUITE"
+    sys.modules.pop("mymethods")
 
 
 @dataclass(frozen=True)
@@ -89,7 +166,8 @@ def test_a_pair_is_fused_alone_and_nothing_twice(tmp_path: Path) -> None:
         "table2": Table("y", (Counting(),), entries, (MI,)),
     }
     run.run(suite, tmp_path, name="x")
-    assert Counter(Counting.batches) == {(1, 8, 8): 2, (1, 8, 6): 1}
+    # But for one pair: whether a fuser from elsewhere gives the same again is seen there.
+    assert Counter(Counting.batches) == {(1, 8, 8): 3, (1, 8, 6): 1}
     # A pair is scored by the metrics of every table it stands in, and by no others.
     rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
     assert [tuple(row.split(",")[1:4:2]) for row in rows] == [("p", "MI"), ("p", "SF"), ("qq", "MI"), ("rrr", "MI")]
@@ -159,8 +237,8 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
     # What is fused together belongs to the key, and so does the kind of device.
     alone = run._plan({"table2": replace(suite["table2"], entries=entries[2:3])}, seen, "cuda", None)
     name = ("CT-MRI", "rrr", "average")
-    assert alone.keys[name] != plan.keys[name]
-    assert run._plan(suite, seen, "cpu", None).keys[name] != plan.keys[name]
+    assert alone.items[name].key != plan.items[name].key
+    assert run._plan(suite, seen, "cpu", None).items[name].key != plan.items[name].key
 
 
 def test_a_batch_gives_what_its_pairs_give() -> None:
@@ -168,6 +246,11 @@ def test_a_batch_gives_what_its_pairs_give() -> None:
     digests = tuple(pixels_sha256(e.read()) for e in entries)
     rows = (Row(Average(), (SF, MI)), Row(Counting(), (MI,)), Row(VGG16LBFGS(rounds=1, iterations=1), (SF,)))
     together = work(Task(entries, digests, rows))
+    # The images that are there are scored as they were when they came.
+    fused = [tuple(o.fused for o in together if o.fuser == label(row.fuser)) for row in rows]
+    again = work(Task(entries, digests, tuple(row._replace(fused=f) for row, f in zip(rows, fused, strict=True))))
+    assert [(o[:3], o.scores) for o in again] == [(o[:3], o.scores) for o in together]
+    assert {(o.fused, o.colour) for o in again} == {(b"", None)}
     alone = [work(Task((e,), (digest,), rows)) for e, digest in zip(entries, digests, strict=True)]
     assert [(o.pair, o.fuser) for o in together] == [(e.name, label(row.fuser)) for row in rows for e in entries]
     for one in (outcome for outcomes in alone for outcome in outcomes):

@@ -12,6 +12,7 @@ import torch
 from fusebench.bench import cli, run
 from fusebench.bench.check import read_scores
 from fusebench.bench.external import rows
+from fusebench.bench.provenance import Request
 from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
 from fusebench.datasets import folder, image, phantom
 from fusebench.fusers.base import label
@@ -80,7 +81,8 @@ def test_what_is_missing_or_of_another_size_fails_in_its_row_and_no_other(
     (results / "other" / "CT-MRI" / "2010.bmp").unlink()
     shutil.copy(data / "CT-MRI" / "MRI" / "2010.png", results / "other" / "CT-MRI" / "2010.png")
     suite = external(folder.entries(data), results)
-    assert run.run(suite, tmp_path / "out", name="x") == (18, 15, ())
+    request = Request(str(data))
+    assert run.run(suite, tmp_path / "out", name=f"score-dir {results}", request=request) == (18, 15, ())
 
 
 def put(results: Path, place: str, source: Path) -> None:
