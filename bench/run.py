@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from fusebench.bench import keys, output, pool
+from fusebench.bench.cluster import connect, workers
 from fusebench.bench.external import External
 from fusebench.bench.journal import Journal, Name
 from fusebench.bench.suite import Suite
@@ -140,9 +141,10 @@ def run(
         raise ValueError(f"--device {device}: runs in one process; leave --jobs and --scheduler away")
     with output.locked(out), ExitStack() as stack:
         area = output.begin(out)
+        client = stack.enter_context(connect(scheduler)) if scheduler else None
         plan = _plan(suite, _read(suite, progress), device, timeout)
-        if scheduler:
-            place = stack.enter_context(pool.cluster(scheduler))
+        if client:
+            place = workers(client, plan.tasks, progress)
         else:
             jobs = max(1, min(jobs, len(plan.tasks)))
             # What may have to be ended for its time is not done in this process.
