@@ -1,4 +1,4 @@
-"""A time limit on foreign code: first it is interrupted, and where that does not help its process ends itself."""
+"""A time limit on foreign code: first the code is interrupted; if that does not help, its process ends itself."""
 
 import ctypes
 import os
@@ -11,16 +11,16 @@ GRACE = 2.0  # seconds in which interrupted code may come back before its proces
 
 
 class _Expired(BaseException):
-    """No Exception, so that code which catches every Exception is interrupted too."""
+    """Not an Exception: code that catches every Exception must not catch this one."""
 
 
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Let the block take so many seconds; None is for ever.
+    """Let the block take so many seconds; None sets no limit.
 
-    The interruption is an exception in the block's thread, which Python code sees between two of its steps and code
-    in C when it returns. A process whose block does not end within GRACE seconds after that exits, with every other
-    thread in it: give it a process of its own.
+    When they are over, an exception is raised in the block's thread. Python code gets it before its next instruction,
+    code in C when it returns to Python. If the block does not end within GRACE seconds after that, the whole process
+    exits, with every other thread in it: run a block that may hang in a process of its own.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def deadline(seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """By a signal, which also wakes what sleeps or waits for another program. Only a main thread gets signals."""
+    """Interrupt a main thread, by a signal: it also wakes code that sleeps or waits for another program."""
 
     def expire(*_: object) -> None:
         raise _Expired
@@ -56,7 +56,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _asynchronous(seconds: float) -> Iterator[None]:
-    """In another thread than the main one, as the workers of a cluster use."""
+    """Interrupt any other thread, as a cluster's workers use; code that sleeps gets the exception when it wakes."""
     thread = ctypes.c_ulong(threading.get_ident())
     guard, over = threading.Lock(), False
 
@@ -78,9 +78,11 @@ def _asynchronous(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _last_resort(seconds: float, *, alone: bool) -> Iterator[None]:
-    """End the process. A process has one such watch that code in C cannot hold up; of several threads each has its own.
+    """End the process after so many seconds.
 
-    The former needs no Python to run, so code that never lets go of the interpreter is ended too.
+    If the block is alone in the process, faulthandler's watch ends it. That runs without the interpreter, so it works
+    while code in C holds the interpreter's lock. A process has only one such watch: of several blocks each
+    has a timer.
     """
     if alone:
         import faulthandler

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, in processes beside it, or on a cluster; and what happens when a process dies."""
+"""Where tasks run: in this process or in processes beside it (`cluster`: elsewhere), and what is done when one dies."""
 
 import os
 import signal
@@ -6,48 +6,51 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from fusebench.bench import keys
 from fusebench.bench.deadline import GRACE
 from fusebench.bench.work import Outcome, Task, failed, work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-WAIT = 60  # seconds for a cluster's first worker
+AGAIN = "the same command goes on where it stopped"
+LOST = f"the connection to the scheduler is lost; {AGAIN}"
+LOOK = 1  # seconds between two looks at the workers of a cluster
 
 
 Submit = Callable[[Task], "Future[list[Outcome]]"]
 
 
 class Pool(NamedTuple):
-    """Where tasks run: how to open it, and how many tasks it takes at a time, those that wait included.
+    """Where tasks run, and how many of them it takes at a time, those that wait there included.
 
-    What `open` gives runs a task with one thread, whatever the number of workers: the order of a sum, and with it a
-    score's last bit, would depend on it. `alone` opens a place for one task; `died` tells the end of a worker from an
-    error in the task.
+    What `open` gives runs each task with one thread, whatever the number of workers: the order of a sum, and with it a
+    score's last bit, would depend on that number. `alone` opens a place for one task at a time. `died` gives the reason
+    if an error means that a task's worker ended, and "" if the error came from the task. `look` looks at the workers:
+    it is called whenever a task ends, and every second.
     """
 
     open: Callable[[], AbstractContextManager[Submit]]
     alone: Callable[[], AbstractContextManager[Submit]]
     width: Callable[[], int]
-    died: Callable[[BaseException], bool]
+    died: Callable[[BaseException], str]
+    look: Callable[[], None] = lambda: None
 
 
 def finished(tasks: Iterator[Task], pool: Pool) -> Generator[list[Outcome]]:
     """Run tasks and give what came of each, in the order in which they end.
 
     No more of them are drawn than the pool takes, so memory does not grow with their number. When a worker dies (it is
-    out of memory, or ran out of time and could not be interrupted), who was guilty is not known: whatever was under way
-    is run once more, each fuser alone, and one whose worker dies again has failed.
+    out of memory, or its task ran out of time and could not be interrupted), we cannot tell which task killed it. So
+    every task under way is run once more, each fuser alone; a task whose worker dies again has failed.
     """
     left = True
     while left:
-        suspects: list[Task] = []
+        suspects: list[tuple[Task, str]] = []
         with pool.open() as submit:
             running: dict[Future[list[Outcome]], Task] = {}
             while not suspects:
@@ -56,11 +59,11 @@ def finished(tasks: Iterator[Task], pool: Pool) -> Generator[list[Outcome]]:
                 left = bool(running)
                 if not left:
                     break
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                ended = _wait(running, pool, FIRST_COMPLETED)
                 yield from _collect({future: running.pop(future) for future in ended}, suspects, pool)
-            wait(running)
+            _wait(running, pool, ALL_COMPLETED)
             yield from _collect(running, suspects, pool)
-        yield from _one_by_one([single for task in suspects for single in task.singly()], pool)
+        yield from _one_by_one([single for task, _ in suspects for single in task.singly()], pool)
 
 
 def _submit(submit: Submit, task: Task) -> "Future[list[Outcome]]":
@@ -72,38 +75,46 @@ def _submit(submit: Submit, task: Task) -> "Future[list[Outcome]]":
         return future
 
 
-def _collect(ended: "dict[Future[list[Outcome]], Task]", suspects: list[Task], pool: Pool) -> Iterator[list[Outcome]]:
+def _wait(running: "Iterable[Future[list[Outcome]]]", pool: Pool, until: str) -> "set[Future[list[Outcome]]]":
+    """Wait for the first task or for all of them, while the pool looks at its workers."""
+    while True:
+        pool.look()
+        ended, waiting = wait(running, timeout=LOOK, return_when=until)
+        if not waiting or (ended and until == FIRST_COMPLETED):
+            return ended
+
+
+def _collect(
+    ended: "dict[Future[list[Outcome]], Task]", suspects: list[tuple[Task, str]], pool: Pool
+) -> Iterator[list[Outcome]]:
     for future, task in ended.items():
         try:
             outcomes = future.result()
-        except CancelledError:
-            raise OSError(
-                "the connection to the scheduler is lost; the same command goes on where it stopped"
-            ) from None
         except Exception as error:
-            if not pool.died(error):
-                raise
-            suspects.append(task)
-        else:
-            yield outcomes
+            if reason := pool.died(error):
+                suspects.append((task, reason))
+                continue
+            if isinstance(error, CancelledError):
+                raise OSError(LOST) from None
+            raise
+        yield outcomes
 
 
 def _one_by_one(tasks: list[Task], pool: Pool) -> Iterator[list[Outcome]]:
-    """Run tasks one after the other, so that when a worker dies it is known of what."""
+    """Run tasks one after the other, so that we can tell which task killed its worker."""
     waiting = deque(tasks)
     while waiting:
         with pool.alone() as submit:
-            died = False
-            while waiting and not died:
+            suspects: list[tuple[Task, str]] = []
+            while waiting and not suspects:
                 task, begun = waiting.popleft(), time.monotonic()
-                suspects: list[Task] = []
                 future = _submit(submit, task)
-                wait([future])
+                _wait([future], pool, ALL_COMPLETED)
                 yield from _collect({future: task}, suspects, pool)
-                if died := bool(suspects):
-                    reason = " ".join(str(future.exception()).split())
-                    if task.timeout and time.monotonic() - begun > task.timeout + GRACE:
-                        reason = f"no result after {task.timeout:g} s, and no answer: its process was ended"
+            for task, reason in suspects:
+                if task.timeout and time.monotonic() - begun > task.timeout + GRACE:
+                    yield failed(task, f"no result after {task.timeout:g} s, and no answer: its process was ended")
+                else:
                     yield failed(task, reason)
 
 
@@ -122,7 +133,7 @@ def inline() -> Pool:
             finally:
                 torch.set_num_threads(before)
 
-    return Pool(here, here, lambda: 1, lambda _: False)
+    return Pool(here, here, lambda: 1, lambda _: "")
 
 
 def processes(jobs: int) -> Pool:
@@ -136,63 +147,18 @@ def processes(jobs: int) -> Pool:
             count, initializer=_start, initargs=(os.getpid(),), env=dict.fromkeys(THREADS, "1")
         )
         with warnings.catch_warnings():
-            # It grew and was replaced; nothing is lost.
+            # Loky replaces a worker whose memory has grown; no task is lost.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
             try:
                 yield lambda task: executor.submit(work, task)
             finally:
                 executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's own
 
-    # Twice as many as there are workers, so that none waits for the next.
-    return Pool(lambda: workers(jobs), lambda: workers(1), lambda: 2 * jobs, lambda e: isinstance(e, BrokenExecutor))
+    def died(error: BaseException) -> str:
+        return " ".join(str(error).split()) if isinstance(error, BrokenExecutor) else ""
 
-
-@contextmanager
-def cluster(address: str) -> Iterator[Pool]:
-    """Run tasks on the workers of a Dask scheduler; they read the pairs under the same paths and have the same code.
-
-    Raises
-    ------
-    ValueError
-        If the extra is not installed, nothing answers at the address, or the workers have other code or versions.
-    """
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError:
-        raise ValueError("--scheduler needs Dask: pip install 'fusebench[cluster]'") from None
-    try:
-        client: Any = Client(address, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from None
-    with client:
-        _compare(client, address)
-
-        @contextmanager
-        def workers() -> Iterator[Submit]:
-            executor = client.get_executor(pure=False)
-            try:
-                yield lambda task: executor.submit(_on_cluster, task)
-            finally:
-                executor.shutdown(wait=False)  # what was under way is cancelled
-
-        # KilledWorker: the scheduler has moved the task from one dying worker to the next and given up.
-        yield Pool(
-            workers,
-            workers,
-            lambda: 2 * max(1, sum(client.nthreads().values())),
-            lambda error: isinstance(error, KilledWorker),
-        )
-
-
-def _compare(client: Any, address: str) -> None:
-    try:
-        client.wait_for_workers(1, timeout=WAIT)
-    except TimeoutError:
-        raise ValueError(f"--scheduler {address}: no worker came within {WAIT} s") from None
-    ours = keys.installed()
-    for worker, theirs in client.run(keys.installed).items():
-        if other := [f"{name} {theirs[name]}, here {ours[name]}" for name in ours if theirs[name] != ours[name]]:
-            raise ValueError(f"--scheduler {address}: the worker {worker} has {'; '.join(other)}")
+    # Twice as many tasks as there are workers, so that no worker waits for its next task.
+    return Pool(lambda: workers(jobs), lambda: workers(1), lambda: 2 * jobs, died)
 
 
 def _now(task: Task) -> "Future[list[Outcome]]":
@@ -202,7 +168,7 @@ def _now(task: Task) -> "Future[list[Outcome]]":
 
 
 def _start(parent: int) -> None:
-    """Prepare a worker process: it leaves interruptions and stdout to its parent, and does not survive it."""
+    """Prepare a worker process: Ctrl-C and stdout are its parent's, and when its parent ends, it ends too."""
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -213,15 +179,3 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-def _on_cluster(task: Task) -> list[Outcome]:
-    """Do a task in a worker that was there before: its libraries' threads are set now, and left so.
-
-    Several tasks may run in the threads of one process, and none may give the threads back while another computes.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    torch.set_num_threads(1)
-    return work(task)

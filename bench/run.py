@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from fusebench.bench import output, pool, provenance
+from fusebench.bench.cluster import connect, workers
 from fusebench.bench.external import External
 from fusebench.bench.journal import Journal, Line, Name, image_path
 from fusebench.bench.keys import Keys, weights
@@ -155,9 +156,10 @@ def run(
     with output.locked(out), ExitStack() as stack:
         description = provenance.describe(name, suite, request, device)
         area = _begin(out, description, replace=replace)
+        client = stack.enter_context(connect(scheduler)) if scheduler else None
         plan = _plan(suite, _read(suite, progress), device, timeout)
-        if scheduler:
-            place = stack.enter_context(pool.cluster(scheduler))
+        if client:
+            place = workers(client, plan.tasks, progress)
         else:
             jobs = max(1, min(jobs, len(plan.tasks)))
             # What may have to be ended for its time is not done in this process.

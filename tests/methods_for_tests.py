@@ -1,13 +1,14 @@
-"""Fusers and suites that misbehave, in a module that worker processes can import: `tests` must be on their path."""
+"""Fusers, suites and processes that misbehave, which other processes import: `tests` must be on their path."""
 
 import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from fusebench.bench.suite import Suite, Table
@@ -28,6 +29,21 @@ class Sleeps:
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Sleep."""
         time.sleep(self.seconds)
+        return (a + b) / 2
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Says in a folder that it is under way, "begun", and returns when it finds "go" there."""
+
+    name: ClassVar[str] = "waits"
+    folder: str = field(default="", metadata=NEVER_SHOWN)
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Wait, however long it takes."""
+        Path(self.folder, "begun").touch()
+        while not Path(self.folder, "go").exists():
+            time.sleep(0.01)
         return (a + b) / 2
 
 
@@ -87,10 +103,40 @@ def pixels(name: str, size: int = 16) -> Pair:
     return Pair(a, b, "CT-MRI", name, name)
 
 
-def suite(*fusers: Fuser, count: int = 6, size: int = 16) -> Suite:
+def mounted(name: str, size: int = 16) -> Pair:
+    """Make a pair where the folder is there that the environment names: not every machine sees it."""
+    os.stat(os.environ["FUSEBENCH_MOUNT"])  # noqa: PTH116  an error that names the folder
+    return pixels(name, size)
+
+
+def suite(*fusers: Fuser, count: int = 6, size: int = 16, read: Callable[[str, int], Pair] = pixels) -> Suite:
     """Make a table of these."""
-    entries = tuple(Entry("CT-MRI", f"p{n}", f"p{n}", partial(pixels, f"p{n}", size)) for n in range(count))
+    entries = tuple(Entry("CT-MRI", f"p{n}", f"p{n}", partial(read, f"p{n}", size)) for n in range(count))
     return {"table": Table("x", fusers, entries, (SF,))}
+
+
+STEPS = ("mkdir", "write", "fsync", "replace", "rename", "link", "unlink", "rmdir")
+
+
+def steps(last: int = 0, patch: Callable[[object, str, Callable[..., Any]], None] = setattr) -> list[str]:
+    """Note each step that this process takes on the disk from now on, and have it killed at the last.
+
+    It dies before that step; if it is a write, when half is written.
+    """
+    taken: list[str] = []
+
+    def noted(name: str, do: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        taken.append(name)
+        if len(taken) == last:
+            if name == "write":
+                file, content = arguments
+                do(file, content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return do(*arguments, **options)
+
+    for name in STEPS:
+        patch(os, name, partial(noted, name, getattr(os, name)))
+    return taken
 
 
 MINE = suite(Average(), Sleeps(0.0), count=2)

@@ -65,8 +65,9 @@ def test_images_do_not_see_each_other_and_the_done_cost_nothing() -> None:
     for row in range(3):
         _, alone = quadratic(scales[row : row + 1])
         single, curve = minimise(alone, start[row : row + 1], IDENTITY, tolerance=1e-6, most=60)
-        assert torch.equal(x[row], single[0])
-        assert losses[row] == curve[0]
+        # The last bit of a row's sums may depend on the number of rows.
+        assert torch.allclose(x[row], single[0], rtol=1e-9, atol=1e-12)
+        assert losses[row] == pytest.approx(curve[0], rel=1e-9)
 
 
 def test_the_number_of_evaluations_is_bounded_and_the_best_is_kept() -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +46,21 @@ def test_jobs_do_not_change_a_byte(tmp_path: Path, methods: Any) -> None:
 
 
 def test_a_fuser_that_takes_too_long_is_interrupted(tmp_path: Path, methods: Any) -> None:
-    begun = time.monotonic()
-    suite = methods.suite(Average(), methods.Sleeps(), count=2)
-    summary = run.run(suite, tmp_path, name="x", timeout=0.5)
-    assert time.monotonic() - begun < 40
-    assert (summary.items, summary.reused) == (4, 0)
+    # Nothing else stands under the limit: on a busy machine it may hold up what is quick.
+    summary = run.run(methods.suite(methods.Sleeps(), count=2), tmp_path, name="x", timeout=0.5)
+    assert (summary.items, summary.reused) == (2, 0)
     assert [failure[2:] for failure in summary.failures] == [("sleeps", "", "no result after 0.5 s")] * 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("holding", [False, True])
 def test_a_fuser_that_hangs_in_c_is_ended_with_its_process(tmp_path: Path, methods: Any, *, holding: bool) -> None:
-    suite = methods.suite(Average(), methods.Deaf(holding), count=3)
-    summary = run.run(suite, tmp_path, name="x", jobs=2, timeout=1)
+    # 5 seconds are far more than the other pairs need for an addition.
+    summary = run.run(methods.suite(methods.Deaf(holding), count=3), tmp_path, name="x", jobs=2, timeout=5)
+    assert summary.items == 3
     (failure,) = summary.failures
     assert failure.pair == "p0"
-    assert failure.reason == "no result after 1 s, and no answer: its process was ended"
+    assert failure.reason == "no result after 5 s, and no answer: its process was ended"
 
 
 def test_a_worker_that_dies_costs_its_own_item(tmp_path: Path, methods: Any) -> None:
@@ -93,9 +93,8 @@ def test_a_deadline_interrupts_in_any_thread_and_leaves_nothing_behind(*, main: 
                     time.sleep(0.001)
         except TimeoutError as error:
             seen.append(str(error))
-        with deadline(0.2):
+        with deadline(3600):
             seen.append("in time")
-        time.sleep(0.4)
 
     if main:
         work()
@@ -105,15 +104,18 @@ def test_a_deadline_interrupts_in_any_thread_and_leaves_nothing_behind(*, main: 
         thread.join()
     assert seen == ["no result after 0.2 s", "in time"]
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in timers)
 
 
-def started(folder: Path, out: Path, fuser: str, count: int = 40) -> "subprocess.Popen[str]":
-    """Start a run with two workers, in a group of processes of its own."""
+def started(folder: Path, out: Path, fuser: str, last: int = 0) -> "subprocess.Popen[str]":
+    """Start a run with two workers, in a group of processes of its own; it is killed at its last step on the disk."""
+    here = f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
     (folder / "mine.py").write_text(
-        f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
-        f"from methods_for_tests import *\nSUITE = suite(Average(), {fuser}, count={count})\n"
+        f"{here}from methods_for_tests import *\nSUITE = suite(Average(), {fuser}, count=40)\n"
     )
-    script = "from fusebench.bench.cli import main; main()"
+    script = f"{here}from methods_for_tests import steps; steps({last}); from fusebench.bench.cli import main; main()"
     command = [sys.executable, "-P", "-c", script, "bench", "--suite", "mine:SUITE", "--jobs", "2", "--out", str(out)]
     return subprocess.Popen(
         command,
@@ -139,7 +141,8 @@ def absolute() -> dict[str, str]:
 
 
 def wait(what: Callable[[], bool]) -> None:
-    for _ in range(600):
+    """Wait for something to happen; the bound only ends a test that would hang."""
+    for _ in range(3000):
         if what():
             return
         time.sleep(0.1)
@@ -148,7 +151,10 @@ def wait(what: Callable[[], bool]) -> None:
 
 def group(process: "subprocess.Popen[str]") -> list[int]:
     """Give the processes of a group that are still there."""
-    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    stats = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended since it was listed
+            stats.append(path.read_text())
     fields = [stat.rpartition(")")[2].split() for stat in stats]
     return [int(f[2]) for f in fields if int(f[2]) == process.pid and f[0] != "Z"]
 
@@ -156,17 +162,18 @@ def group(process: "subprocess.Popen[str]") -> list[int]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are listed from /proc")
 def test_an_interruption_is_one_line_and_leaves_no_process(tmp_path: Path) -> None:
-    process = started(tmp_path, tmp_path / "out", "Sleeps(0.2)")
-    wait((tmp_path / "out" / ".running" / "journal.jsonl").exists)
+    waits, begun = f"Waits({str(tmp_path)!r})", tmp_path / "begun"
+    process = started(tmp_path, tmp_path / "out", waits)
+    wait(begun.exists)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate()
     assert process.returncode == 130
     assert err == ("fusebench: interrupted; a bench goes on where it stopped when the same command is given again\n")
     wait(lambda: not group(process))
     # And once more, killed: the workers do not survive their parent.
-    begun = (tmp_path / "out" / ".running" / "journal.jsonl").stat().st_size
-    process = started(tmp_path, tmp_path / "out", "Sleeps(0.2)")
-    wait(lambda: (tmp_path / "out" / ".running" / "journal.jsonl").stat().st_size > begun)
+    begun.unlink()
+    process = started(tmp_path, tmp_path / "out", waits)
+    wait(begun.exists)
     process.kill()
     wait(lambda: not group(process))
     ended(process)
@@ -174,18 +181,13 @@ def test_an_interruption_is_one_line_and_leaves_no_process(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_killed_with_workers_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    begun = time.monotonic()
-    assert ended(started(tmp_path, tmp_path / "whole", "Sleeps(0.05)")) == 0
-    seconds = time.monotonic() - begun
+    assert ended(started(tmp_path, tmp_path / "whole", "Sleeps(0.0)")) == 0
     whole = contents(tmp_path / "whole")
     moments = random.Random(5)  # noqa: S311  no secret
     for n in range(5):
-        # Starting takes a while, from which there is nothing to go on.
-        process = started(tmp_path, tmp_path / str(n), "Sleeps(0.05)")
-        time.sleep(moments.uniform(0.4 * seconds, seconds))
-        process.kill()
-        ended(process)
-        assert ended(started(tmp_path, tmp_path / str(n), "Sleeps(0.05)")) == 0
+        # 80 items take three steps each at the least: image, line, and that it is on the disk.
+        assert ended(started(tmp_path, tmp_path / str(n), "Sleeps(0.0)", moments.randint(1, 240))) == -signal.SIGKILL
+        assert ended(started(tmp_path, tmp_path / str(n), "Sleeps(0.0)")) == 0
         assert contents(tmp_path / str(n)) == whole
 
 

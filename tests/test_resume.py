@@ -7,12 +7,11 @@ import random
 import resource
 import signal
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -37,6 +36,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "commit", lambda _: None)
 
 
+@pytest.fixture
+def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the module that counts a process's steps on the disk."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    import methods_for_tests
+
+    return methods_for_tests
+
+
 def pixels(dataset: str, name: str) -> Pair:
     noise = torch.Generator().manual_seed(sum(name.encode()))
     a, b = torch.rand(2, 16, 16, generator=noise)
@@ -58,40 +66,45 @@ def contents(out: Path) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name not in {"run.json", output.LOCK}}
 
 
-def killed(out: Path, after: float, of: Suite) -> bool:
-    """Run in a process of its own that is killed after so many seconds; say whether it was still on."""
+def killed(out: Path, last: int, of: Suite, methods: Any) -> bool:
+    """Run in a process of its own that is killed at that step of its on the disk; say whether it took so many."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
+            methods.steps(last)
             run.run(of, out, name="x")
             code = 0
         finally:
             os._exit(code)
-    time.sleep(after)
-    os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    # FUSEBENCH_KILLS=1000 kills it that often.
-    begun = time.monotonic()
-    run.run(suite(), tmp_path / "whole", name="x")
-    seconds = time.monotonic() - begun
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    tmp_path: Path, methods: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A moment lies between two steps on the disk, or in the middle of a write. FUSEBENCH_KILLS=1000 chooses so many.
+    with monkeypatch.context() as patched:
+        steps = methods.steps(patch=patched.setattr)
+        run.run(suite(), tmp_path / "whole", name="x")
     whole = contents(tmp_path / "whole")
-    assert len([name for name in whole if name.endswith(".png")]) == len(KINDS) * 4 * len(CHEAP) * 3 // 2
-    moments = random.Random(12)  # noqa: S311  no secret
+    items = len(KINDS) * 4 * len(CHEAP)
+    assert len([name for name in whole if name.endswith(".png")]) == items * 3 // 2
+    chosen = random.Random(12)  # noqa: S311  no secret
+    # One of each kind of step first: a folder made, a line written, a file put into its place, ...
+    moments = [chosen.choice([n for n, name in enumerate(steps, 1) if name == kind]) for kind in sorted({*steps})]
+    kills = max(len(moments), int(os.environ.get("FUSEBENCH_KILLS", "20")))
+    moments += [chosen.randint(1, len(steps)) for _ in range(kills - len(moments))]
     reused = []
-    for n in range(int(os.environ.get("FUSEBENCH_KILLS", "20"))):
+    for n, moment in enumerate(moments):
         out = tmp_path / str(n)
-        # Some are killed twice. The first half of a run reads the pairs, which leaves nothing to go on from.
-        killed(out, moments.uniform(0, seconds), suite())
-        killed(out, moments.uniform(0, seconds / 2), suite())
+        assert killed(out, moment, suite(), methods)
+        killed(out, chosen.randint(1, len(steps)), suite(), methods)  # where less was left to do, it is finished
         reused.append(run.run(suite(), out, name="x").reused)
         assert contents(out) == whole
     # The moments were spread over the runs: some had begun and were not done.
-    assert any(0 < count < len(KINDS) * 4 * len(CHEAP) for count in reused)
+    assert any(0 < count < items for count in reused)
 
 
 def test_killed_in_the_middle_of_the_exchange_it_ends_with_the_new_results(
