@@ -254,7 +254,7 @@ def test_a_suite_from_elsewhere(methods: Any, tmp_path: Path, monkeypatch: pytes
     for name, complaint in (
         ("methods_for_tests:Gone", "cannot be imported"),
         ("methods_for_tests:UNTIDY", "no frozen dataclass"),
-        ("methods_for_tests:SF", "not a suite"),
+        ("methods_for_tests:__doc__", "not a suite"),
         ("methods_for_tests:", "expected module:NAME"),
     ):
         with pytest.raises(ValueError, match=complaint):

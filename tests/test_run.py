@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -25,6 +26,7 @@ from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.metrics.base import scaled
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import EN, MI, entropy
 from fusebench.metrics.spatial_frequency import SF
@@ -62,7 +64,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
 def test_no_score_is_minus_nought(tmp_path: Path) -> None:
     black = torch.zeros(8, 8)
     flat = Entry("CT-MRI", "flat", None, lambda: Pair(black, black, "CT-MRI", "flat", None))
-    below = replace(SF, name="below", score=lambda _a, _b, fused: -torch.zeros(len(fused), dtype=torch.float64))
+    below = replace(SF, name="below", score=partial(scaled, metric=SF.score, factor=-1.0))
     run.run({"table1": Table("x", (Average(),), (flat,), (EN, below))}, tmp_path, name="x")
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     assert {row["metric"]: row["score"] for row in rows} == {"EN": "0.0", "below": "0.0"}
@@ -102,23 +104,23 @@ class Mine:
 
 def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mymethods.py").write_text(MINE)
-    (tmp_path / "mymethods-1.5.dist-info").mkdir()
+    (tmp_path / "ourmethods.py").write_text(MINE)
+    (tmp_path / "ourmethods-1.5.dist-info").mkdir()
     for file, text in (
         ("METADATA", "Metadata-Version: 2.1\nName: my-methods\nVersion: 1.5\n"),
-        ("entry_points.txt", "[fusebench.fusers]\nmine = mymethods:Mine\n"),
+        ("entry_points.txt", "[fusebench.fusers]\nmine = ourmethods:Mine\n"),
     ):
-        (tmp_path / "mymethods-1.5.dist-info" / file).write_text(text)
+        (tmp_path / "ourmethods-1.5.dist-info" / file).write_text(text)
     git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
-    for command in (["init", "-q"], ["add", "mymethods.py"], ["commit", "-qm", "mine"]):
+    for command in (["init", "-q"], ["add", "ourmethods.py"], ["commit", "-qm", "mine"]):
         subprocess.run([*git, *command], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    mine = named("mymethods:Mine")
+    mine = named("ourmethods:Mine")
     windows = parse_windows(["CT=40,80", "MRI=auto"])
     request = Request("/data", 3, Reading(windows, "coronal", "cubic", "atlas-pet"), "/theirs", ("fusebench", "bench"))
     published = MappingProxyType({"mine": MappingProxyType({"SF": np.float32(0.5)})})
     suite = {"table1": Table("x", (mine(),), (entry("p"),), (SF,), published)}
-    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    run.run(suite, tmp_path / "out", name="ourmethods:SUITE", request=request)
     description = json.loads((tmp_path / "out" / "run.json").read_text())
     assert description["request"] == {
         "data": "/data",
@@ -128,22 +130,23 @@ def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.
             "axis": "coronal",
             "interpolation": "cubic",
             "table": "atlas-pet",
+            "case": None,
         },
         "external": "/theirs",
         "command": ["fusebench", "bench"],
     }
     assert description["tables"]["table1"]["fusers"] == [
-        {"label": "mine", "trivial": False, "class": "mymethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
+        {"label": "mine", "trivial": False, "class": "ourmethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
     ]
     assert description["tables"]["table1"]["published"] == {"mine": {"SF": 0.5}}
     state = {"commit": head, "distribution": "my-methods", "version": "1.5"}
-    assert description["others"] == {"mymethods": state}
+    assert description["others"] == {"ourmethods": state}
     (tmp_path / "another.py").write_text("")
-    run.run(suite, tmp_path / "out", name="mymethods:SUITE", request=request)
+    run.run(suite, tmp_path / "out", name="ourmethods:SUITE", request=request)
     description = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert description["others"] == {"mymethods": {**state, "commit": f"{head}+"}}
-    assert description["suite"] == "mymethods:SUITE"
-    sys.modules.pop("mymethods")
+    assert description["others"] == {"ourmethods": {**state, "commit": f"{head}+"}}
+    assert description["suite"] == "ourmethods:SUITE"
+    sys.modules.pop("ourmethods")
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def test_what_was_not_asked_of_a_method_is_no_failure_of_it(
     # Whatever else is left out, nothing fails.
     (results / "both" / "CT-MRI" / "2011.png").unlink()
     said: list[str] = []
-    assert not run.run(external(folder.entries(data), results, say=said.append), tmp_path / "out", name="x").failures
+    suite = external(folder.entries(data), results, say=said.append)
+    assert not run.run(suite, tmp_path / "again", name="x").failures
     assert said[0].endswith("left out: 2 of 3 (CT-MRI)")
     assert len(external(folder.entries(data), results, 1)["table2"].entries) == 1
 
@@ -125,7 +126,7 @@ def test_a_table_of_two_kinds_says_which_a_method_has_no_folder_for(data: Path, 
     entries = [entry for entry in folder.entries(data) if entry.name == "2010"]
     suite = beside({"both": Table("Two kinds", (Average(),), tuple(entries), COLUMNS)}, tmp_path / "results")
     (failure,) = run.run(suite, tmp_path / "out", name="x").failures
-    assert failure == ("CT-MRI", "2010", "theirs", "theirs has no folder for CT-MRI")
+    assert failure == ("CT-MRI", "2010", "theirs", "", "theirs has no folder for CT-MRI")
 
 
 def test_results_without_an_image_of_any_pair_are_refused(data: Path, tmp_path: Path) -> None:
