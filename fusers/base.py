@@ -14,7 +14,8 @@ class Fuser(Protocol):
     `a`, `b` and the result are tensors of shape (N, H, W), float32, in [0, 1], on one device. The leading axis is
     free: fusing a batch gives what fusing its pairs one by one gives. A fuser is a frozen dataclass; its fields
     are the method's options, checked when it is made, and name its row (`label`). One that does not take every size
-    has an attribute `least`, the smallest height and width it takes.
+    has an attribute `least`, the smallest height and width it takes. One whose 8-bit image depends on the processor has
+    an attribute `drift`, the largest change of a score that this makes, relative to the score or to 1.
     """
 
     name: ClassVar[str]

@@ -44,6 +44,10 @@ class Metric:
         Whether this is another than the bench's own definition of the name; its label then says whose it is.
     local
         Whether it is made of what is found at places of the image; else its score inside a mask is NaN.
+    rounding
+        The largest change of the score that the rounding of another processor or number of threads makes, relative to
+        the score, or to 1 where that is larger. Only a variant that rests on rounding states another than the default;
+        `make processors` measures it.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Metric:
     score: Callable[[Tensor, Tensor, Tensor], Tensor]
     variant: bool = False
     local: bool = True
+    rounding: float = 1e-9
 
     @property
     def label(self) -> str:
