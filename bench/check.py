@@ -2,24 +2,54 @@
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from fusebench.bench.suite import smoke
+from fusebench.fusers.base import label
+from fusebench.metrics.catalogue import METRICS
 
 KEY = ["dataset", "pair", "fuser", "metric"]
 
-# Closed-form and transform fusers give the same 8-bit image on any machine, up to rounding of a pixel that lies half
-# way between two grey levels; docs/adr/0003 has the measurements.
-TOLERANCE = 1e-6
-# Rounding in float32 differs between processors, and 67 evaluations of L-BFGS amplify it. The same code runs in
-# float64 in other rows, under the tolerance above.
-TOLERANCE_FLOAT32 = 2e-2
+
+def change(old: float, new: float) -> float:
+    """Change of a score, relative to the old one, or to 1 where that is larger; infinite if one of them is not finite.
+
+    Rounding is that of the terms that a score is made of, and these are about 1 in its unit: a similarity, a bit, a
+    grey level. Where they cancel, and the score is 0, their rounding remains. Two NaNs are equal, and two infinities.
+
+    Examples
+    --------
+    >>> change(20.0, 20.5), change(0.0, 1e-12), change(float("inf"), float("inf")), change(1.0, float("nan"))
+    (0.025, 1e-12, 0.0, inf)
+    """
+    if old == new or (math.isnan(old) and math.isnan(new)):
+        return 0.0
+    return abs(new - old) / max(abs(old), 1.0) if math.isfinite(old) and math.isfinite(new) else math.inf
 
 
-def tolerance(fuser: str) -> float:
-    """Relative drift that is still the same score, for the row of this label."""
-    amplifies = fuser.startswith("vgg16") and "precision=float64" not in fuser
-    return TOLERANCE_FLOAT32 if amplifies else TOLERANCE
+def tolerance(fuser: str, metric: str) -> float:
+    """Largest `change` that is still the same score, for the row of these labels.
+
+    A metric says what rounding makes of its score (`Metric.rounding`), and a fuser what it makes of the scores of its
+    image (`drift`). Most fusers say nothing: they give the same 8-bit image on any machine. ADR 3 has the measurements.
+
+    Examples
+    --------
+    >>> tolerance("wavelet", "SF"), tolerance("vgg16[layer=conv1_2]", "SF")
+    (1e-09, 0.02)
+    """
+    drifts, roundings = _stated()
+    return max(drifts.get(fuser, 0.0), roundings.get(metric, 0.0))
+
+
+@cache
+def _stated() -> tuple[dict[str, float], dict[str, float]]:
+    """Give the drifts of the recorded suite's fusers and the roundings of all metrics, by label."""
+    fusers = [fuser for table in smoke().values() for fuser in table.fusers]
+    drifts = {label(fuser): getattr(fuser, "drift", 0.0) for fuser in fusers}
+    return drifts, {metric.label: metric.rounding for metric in METRICS}
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -42,7 +72,7 @@ def compare(record: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     """Say every way in which the scores found differ from the record; nothing where they agree.
 
     A row that is missing, extra, doubled or NaN on either side is a difference. So is a score that moved by more than
-    `tolerance` relative to the record, up or down: better is also drift.
+    its `tolerance`, up or down: better is also drift.
     """
     problems: list[str] = []
     sides = {}
@@ -55,12 +85,10 @@ def compare(record: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     problems += [f"{_spell(key)}: in the record but not computed" for key in before.index.difference(after.index)]
     problems += [f"{_spell(key)}: computed but not in the record" for key in after.index.difference(before.index)]
     for key in before.index.intersection(after.index):
-        old, new, allowed = float(before[key]), float(after[key]), tolerance(key[KEY.index("fuser")])
-        # NaN was said above; an infinite score is the same or it is not.
-        moved = old != new if math.isinf(old) or math.isinf(new) else abs(new - old) > allowed * abs(old)
-        if moved and not (math.isnan(old) or math.isnan(new)):
+        old, new, allowed = float(before[key]), float(after[key]), tolerance(*key[2:])
+        if change(old, new) > allowed and not (math.isnan(old) or math.isnan(new)):  # a NaN was said above
             relative = f"{100 * (new - old) / abs(old):+.4g} %" if old else "from zero"
-            problems.append(f"{_spell(key)}: {old:.10g} -> {new:.10g} ({relative}, tolerance {100 * allowed:g} %)")
+            problems.append(f"{_spell(key)}: {old:.12g} -> {new:.12g} ({relative}, tolerance {allowed:g})")
     return problems
 
 

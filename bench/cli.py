@@ -480,8 +480,8 @@ def record_(
             raise ValueError(f"{nans} of {len(after)} scores are NaN; a record of them could not be checked")
         for change in [] if before is None else compare(before, after):
             _print(change)
-        # Ten digits: more than the tolerance asks for, fewer than differ between machines.
-        write_text(record, after.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
+        # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
+        write_text(record, after.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
     _print(f"{record}: {len(after)} scores")
 
 

@@ -15,7 +15,8 @@ class Fuser(Protocol):
     free: fusing a batch gives what fusing its pairs one by one gives. A fuser is a frozen dataclass; its fields
     are the method's options, checked when it is made, and name its row (`label`). One that does not take every size
     has an attribute `least`, the smallest height and width it takes; one that reads a file names its digest in an
-    attribute `weights_sha256`.
+    attribute `weights_sha256`. One whose 8-bit image depends on the processor has an attribute `drift`, the largest
+    change of a score that this makes, relative to the score or to 1.
     """
 
     name: ClassVar[str]

@@ -51,6 +51,10 @@ class Metric:
         Whether it is made of what is found at places of the image; else its score inside a mask is NaN.
     rewards
         Which images of `DEGENERATE` may score better than the average of the sources: what this metric does not see.
+    rounding
+        The largest change of the score that the rounding of another processor or number of threads makes, relative to
+        the score, or to 1 where that is larger. Only a variant that rests on rounding states another than the default;
+        `make processors` measures it.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Metric:
     variant: bool = False
     local: bool = True
     rewards: tuple[str, ...] = ()
+    rounding: float = 1e-9
 
     def __call__(self, a: Tensor, b: Tensor, fused: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score fused images, (N,), inside a mask where one is given: NaN there if the metric is not local."""

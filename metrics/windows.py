@@ -7,15 +7,15 @@ pixel at all where the image is smaller than the window: a mean over such a map 
 
 import math
 
+import torch
 import torch.nn.functional as F
 from fusebench.metrics.base import shared
 from torch import Tensor
 
 Window = tuple[float, ...]
 
-# Squares are taken of grey levels less this: they are at most a quarter as large, and so is their rounding.
-MIDDLE = 127.5
-# Float64 holds such sums to about 1e-11: a variance or covariance of less than this is the rounding of a flat window.
+# A variance or covariance of less than this is the rounding of a 0. What one grey level makes is larger: 5e-5 in the
+# corner of the largest window used.
 ROUNDING = 1e-10
 
 
@@ -76,15 +76,15 @@ def local_moments(image: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     >>> mean.item(), variance.item()
     (2.0, 1.0)
     """
-    centred = image - MIDDLE
-    mean = blur(centred, window)
-    variance = blur(centred.square_(), window).addcmul_(mean, mean, value=-1)
-    return mean.add_(MIDDLE), _without_rounding(variance)
+    return _means(image, window)[1], local_covariance(image, image, window)
 
 
 @shared
 def local_covariance(x: Tensor, y: Tensor, window: Window) -> Tensor:
     """Covariance over each window; exactly 0 where one of the images is flat.
+
+    It is the mean of the covariances within a window's rows, and the covariance of the rows' means. A difference of
+    mean squares would lose the variance of 1e-8 that the rim of a Gaussian sees beside a flat background.
 
     Examples
     --------
@@ -93,8 +93,25 @@ def local_covariance(x: Tensor, y: Tensor, window: Window) -> Tensor:
     >>> local_covariance(x, 5 - 2 * x, box(2)).item()
     -2.0
     """
-    mean_x, mean_y = local_moments(x, window)[0] - MIDDLE, local_moments(y, window)[0] - MIDDLE
-    return _without_rounding(blur((x - MIDDLE) * (y - MIDDLE), window).addcmul_(mean_x, mean_y, value=-1))
+    (rows_x, mean_x), (rows_y, mean_y) = _means(x, window), _means(y, window)
+    within = _along(_covariance_along(x, y, rows_x, rows_y, window, axis=-1), window, -2)
+    return without_rounding(within.add_(_covariance_along(rows_x, rows_y, mean_x, mean_y, window, axis=-2)))
+
+
+@shared
+def _means(image: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """Give the mean of each row of a window, and of the whole window."""
+    rows = _along(image, window, -1)
+    return rows, _along(rows, window, -2)
+
+
+def _covariance_along(x: Tensor, y: Tensor, mean_x: Tensor, mean_y: Tensor, window: Window, *, axis: int) -> Tensor:
+    total = torch.zeros_like(mean_x + mean_y)
+    length = total.shape[axis]
+    for i, weight in enumerate(window if length else ()):
+        from_mean = x.narrow(axis, i, length) - mean_x
+        total.addcmul_(from_mean, from_mean if x is y else y.narrow(axis, i, length) - mean_y, value=weight)
+    return total
 
 
 def gradient_magnitude(image: Tensor, middle: int, border: str = "constant") -> Tensor:
@@ -114,8 +131,11 @@ def gradient_magnitude(image: Tensor, middle: int, border: str = "constant") -> 
     down = padded[:, 2:] - padded[:, :-2]
     across = across[:, :-2] + middle * across[:, 1:-1] + across[:, 2:]
     down = down[:, :, :-2] + middle * down[:, :, 1:-1] + down[:, :, 2:]
-    return (across.square() + down.square()).sqrt()
+    square = across.square() + down.square()
+    flat = square == 0  # where the derivative of the root is infinite; that of the magnitude is taken as 0
+    return square.masked_fill_(flat, 1).sqrt().masked_fill(flat, 0)
 
 
-def _without_rounding(moment: Tensor) -> Tensor:
-    return moment.masked_fill_(moment.abs() < ROUNDING, 0)
+def without_rounding(moment: Tensor) -> Tensor:
+    """Put a moment that is nothing but the rounding of a 0 to 0, in place."""
+    return moment.masked_fill_(moment.detach().abs() < ROUNDING, 0)

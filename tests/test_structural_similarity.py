@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fusebench.metrics import structural_similarity as family
+from fusebench.metrics.base import Metric
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.structural_similarity import (
     SCALES,
@@ -212,6 +213,34 @@ def test_q_y_can_leave_out_flat_windows(noise: torch.Generator) -> None:
     a[..., 10:], b[..., 10:] = 0, 0
     lively = similarity_fusion_quality(a[..., :16], b[..., :16], fused[..., :16])
     assert torch.allclose(similarity_fusion_quality(a, b, fused, flat=False), lively, rtol=CLOSED)
+
+
+SMALL = [record for record in family.RECORDS if record.name != "MS_SSIM"]  # those that 16 x 16 pixels have
+
+
+@pytest.mark.parametrize("record", SMALL, ids=lambda record: record.label)
+def test_rounding_decides_nothing(record: Metric, noise: torch.Generator) -> None:
+    # Sources that cancel, flat black, flat grey and saturated windows, each in one of them and in both.
+    a = random(noise, 1, 40, 44)
+    b = 255 - a
+    a[:, :14], b[:, 10:24], a[:, :, :12], b[:, :, :8] = 255, 130, 0, 0
+    fused = (a // 4 + 3 * (b // 4)).clone()
+    fused[:, :, 20:30] = a[:, :, 20:30]
+    expected = record.score(a, b, fused).item()
+    in_other_order = [image.mT for image in (a, b, fused)], [image.flip(1) for image in (a, b, fused)]
+    in_last_digit = [(image.double() / 255 * (1 + 2**-52)).clamp(max=1) for image in (a, b, fused)]
+    for images in (*in_other_order, in_last_digit):
+        assert record.score(*images).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("record", SMALL, ids=lambda record: record.label)
+def test_a_score_has_the_gradient_of_its_finite_differences(record: Metric, noise: torch.Generator) -> None:
+    a, b = random(noise, 1, 13, 12), random(noise, 1, 13, 12)
+    a[:, :9, :10], b[:, :8] = 0, 0
+    fused = 0.1 + 0.8 * torch.rand(1, 13, 12, dtype=torch.float64, generator=noise)
+    fused[:, :8, :9] = 0.5  # flat, beside flat sources
+    fused.requires_grad_()
+    assert torch.autograd.gradcheck(lambda image: record.score(a, b, image), (fused,), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,20 @@ def test_the_least_structure_of_an_8_bit_image_is_no_rounding() -> None:
     x = torch.full((1, 17, 17), 255, dtype=torch.float64)
     x[0, 0, 0] = 254
     weight = WINDOWS[0][0] ** 2
-    # 127.5^2 is held to 4e-12, the variance is 5e-5.
-    assert local_moments(x, WINDOWS[0])[1].item() == pytest.approx(weight * (1 - weight), rel=1e-5)
+    # The mean is held to 3e-14, one level's share in it is 7e-3.
+    assert local_moments(x, WINDOWS[0])[1].item() == pytest.approx(weight * (1 - weight), rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0, 128, 250])
+@pytest.mark.parametrize("window", USED, ids=len)
+def test_a_small_variance_is_as_exact_beside_any_level(window: Window, level: int, noise: torch.Generator) -> None:
+    # Multiples of 2^-17 are added to the level without rounding. The deviation is 2e-3, and 250 is held to 3e-14.
+    x, y = (torch.randint(-512, 513, (1, 20, 21), generator=noise).double() for _ in range(2))
+    small = [level + image * 2**-17 for image in (x, y)]
+    (mean, variance), covariance = local_moments(small[0], window), local_covariance(*small, window)
+    assert torch.allclose(mean, level + local_moments(x, window)[0] * 2**-17, rtol=1e-13)
+    assert torch.allclose(variance, local_moments(x, window)[1] * 2**-34, rtol=1e-9)
+    assert torch.allclose(covariance, local_covariance(x, y, window) * 2**-34, rtol=1e-9, atol=1e-9 * 5e-6)
 
 
 def test_no_window_fits_a_smaller_image() -> None:
