@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from fusebench.fusers.borders import extend
 from fusebench.fusers.rules import choose_by_region
 from torch import Tensor
 
@@ -101,7 +102,8 @@ def decompose(
     the level's entry in `directions` and d its depth, 0 at the finest: every level and every band can then be halved.
     For the default that is 16. A size that is such a multiple is not padded and gives the toolbox's coefficients. What
     is missing is mirrored, one half of it on either side: the filters wrap round, and the step from one border to the
-    opposite one then lies amid the padding.
+    opposite one then lies amid the padding. That is little or nothing, as in the toolbox: within 16 pixels of a border
+    an image fused so differs by 4 to 15 grey levels on average from one whose borders do not meet (`Contourlet`).
 
     Parameters
     ----------
@@ -213,30 +215,33 @@ def _directions(count: int) -> int:
     return 0 if count == 3 else count.bit_length() - 1
 
 
+def _multiple(directions: Sequence[int]) -> int:
+    return int(2 ** max(depth + max(n - 1, 1) for depth, n in enumerate(reversed(directions))))
+
+
 def _padded(size: Sequence[int], directions: Sequence[int]) -> tuple[int, ...]:
-    multiple = max(2 ** (depth + max(n - 1, 1)) for depth, n in enumerate(reversed(directions)))
+    multiple = _multiple(directions)
     return tuple(math.ceil(length / multiple) * multiple for length in size)
 
 
 def _pad(image: Tensor, directions: Sequence[int]) -> Tensor:
-    size = image.shape[1:]
-    for axis, (length, padded) in enumerate(zip(size, _padded(size, directions), strict=True), start=1):
-        if padded > length:
-            index = torch.arange(padded, device=image.device) - (padded - length) // 2
-            image = image.index_select(axis, mirrored(index, length))
-    return image
+    lacking = [
+        padded - length for length, padded in zip(image.shape[1:], _padded(image.shape[1:], directions), strict=True)
+    ]
+    return extend(image, [(count // 2, count - count // 2) for count in lacking])
 
 
-def mirrored(index: Tensor, length: int) -> Tensor:
-    """Give the sample that stands at `index` when a signal is mirrored at both ends, ends repeated, again and again.
+def directional_reach(n: int, directional: str) -> int:
+    """Pixels of a detail over which its 2^n directions reach to either side.
+
+    That is half the taps of the ladder filter at each step of the tree, the samples of step k being 2^(k - 1) apart.
 
     Examples
     --------
-    >>> mirrored(torch.arange(-4, 7), 3).tolist()
-    [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]
+    >>> directional_reach(0, "pkva"), directional_reach(3, "pkva6")
+    (0, 21)
     """
-    index = index % (2 * length)
-    return torch.minimum(index, 2 * length - 1 - index)
+    return int(len(LADDERS[directional]) * (2**n - 1))
 
 
 def _split_level(image: Tensor, n: int, pyramid: Filters, ladder: Half) -> tuple[Tensor, list[Tensor]]:
@@ -424,7 +429,11 @@ class Contourlet:
 
     The seed paper's contourlet baseline, with the rule it states. It does not name the filters or the directions:
     "9-7" and "pkva" are taken, which Do and Vetterli 2005 use, and four levels as in the wavelet baseline, with 4, 4, 8
-    and 8 directions, more at the finer levels as there. Images of any size are fused; see `decompose` for the borders.
+    and 8 directions, more at the finer levels as there.
+
+    Images of any size are fused. They are continued by their mirror images as far as the filters reach, so that the
+    opposite border, on which the periodic transform closes, does not shine through: by 256 pixels on each side for the
+    default, twice as many with each further level.
 
     Parameters
     ----------
@@ -455,11 +464,24 @@ class Contourlet:
     def __post_init__(self) -> None:
         check_options(self.directions, self.pyramid, self.directional)
 
+    @property
+    def reach(self) -> int:
+        """Pixels over which the transform and its inverse reach: the pyramid at all levels, directions at one."""
+        sides = sum(len(half) - 1 for half in PYRAMIDS[self.pyramid])
+        directional = (
+            2**depth * directional_reach(n, self.directional) for depth, n in enumerate(reversed(self.directions))
+        )
+        return int(sides * (2 ** len(self.directions) - 1) + max(directional))
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Decompose both at once, choose, reconstruct."""
+        # Whole steps of the coarsest grid, so that the image lies on it as it does without a margin.
+        multiple = _multiple(self.directions)
+        margin = math.ceil(self.reach / multiple) * multiple
         # In float64: rounding in float32 differs between processors, and with it a grey level here and there.
-        low, high = decompose(torch.cat([a, b]).double(), self.directions, self.pyramid, self.directional)
+        sources = extend(torch.cat([a, b]).double(), [(margin, margin + -length % multiple) for length in a.shape[1:]])
+        low, high = decompose(sources, self.directions, self.pyramid, self.directional)
         chosen = [[choose_by_region(*band.chunk(2)) for band in bands] for bands in high]
         low_a, low_b = low.chunk(2)
-        fused = reconstruct((low_a + low_b) / 2, chosen, a.shape[1:], self.pyramid, self.directional)
-        return fused.clamp(0, 1).float()
+        fused = reconstruct((low_a + low_b) / 2, chosen, sources.shape[1:], self.pyramid, self.directional)
+        return fused[:, margin : margin + a.shape[1], margin : margin + a.shape[2]].clamp(0, 1).float()

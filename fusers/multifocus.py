@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from fusebench.fusers import multifocus_weights
 from fusebench.fusers.multifocus_weights import Weights
+from fusebench.fusers.precision import full_precision
 from torch import Tensor
 
 WINDOW = 16  # pixels a score looks at: 8 x 8 features behind a pooling by 2
@@ -74,6 +75,7 @@ def scores(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     return join(branch(a, weights), branch(b, weights), weights)
 
 
+@full_precision()
 def branch(image: Tensor, weights: Weights) -> Tensor:
     """Give what one source's branch makes of it: (N, H, W) to (N, 256, ceil(H / 2), ceil(W / 2))."""
     out = image.unsqueeze(1)
@@ -84,6 +86,7 @@ def branch(image: Tensor, weights: Weights) -> Tensor:
     return out
 
 
+@full_precision()
 def join(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     """Give the scores of what the branches made of both sources."""
     out = torch.cat([a, b], dim=1)
@@ -92,6 +95,7 @@ def join(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     return out
 
 
+@full_precision()
 def focus_map(in_focus: Tensor, size: tuple[int, int]) -> Tensor:
     """Average overlapping windows: score (i, j) goes to the 16 x 16 pixels from (2 i, 2 j), (N, h, w) to (N, H, W).
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from fusebench.fusers.contourlet import LADDERS, PYRAMIDS, check_image, check_options, mirrored
+from fusebench.fusers.borders import extend, mirrored
+from fusebench.fusers.contourlet import LADDERS, PYRAMIDS, check_image, check_options, directional_reach
 from fusebench.fusers.rules import choose_by_region
 from torch import Tensor
 
@@ -202,6 +203,9 @@ class NSCT:
     The rule, the filters and the directions of `Contourlet`, in a transform without samplings, so that a choice between
     coefficients does not depend on where the image lies on their grid. The default has 25 bands of the image's size.
 
+    The image is continued by its mirror image as far as the filters reach, 102 pixels on each side for the default: the
+    directional filters close on the opposite border, and a choice between mirrored coefficients is not a mirrored one.
+
     Parameters
     ----------
     directions
@@ -231,11 +235,19 @@ class NSCT:
     def __post_init__(self) -> None:
         check_options(self.directions, self.pyramid, self.directional)
 
+    @property
+    def reach(self) -> int:
+        """Pixels over which a band reaches: the directional filters, which know no depth, then the pyramid's."""
+        side = max(len(half) - 1 for half in PYRAMIDS[self.pyramid])
+        return int(side * (2 ** len(self.directions) - 1)) + directional_reach(max(self.directions), self.directional)
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Decompose both at once, choose, reconstruct."""
+        margin = self.reach
         # In float64: rounding in float32 differs between processors, and with it a grey level here and there.
-        low, high = decompose(torch.cat([a, b]).double(), self.directions, self.pyramid, self.directional)
+        sources = extend(torch.cat([a, b]).double(), 2 * [(margin, margin)])
+        low, high = decompose(sources, self.directions, self.pyramid, self.directional)
         chosen = [[choose_by_region(*band.chunk(2)) for band in bands] for bands in high]
         low_a, low_b = low.chunk(2)
         fused = reconstruct((low_a + low_b) / 2, chosen, self.pyramid, self.directional)
-        return fused.clamp(0, 1).float()
+        return fused[:, margin:-margin, margin:-margin].clamp(0, 1).float()

@@ -254,14 +254,28 @@ def _inverse_curvature(network: Network, x: Tensor, smoothing: float) -> Inverse
     spectrum = torch.fft.rfft2(noise)
     response = torch.fft.rfft2(network.curvature(x, noise))
     power = torch.stack([(spectrum.conj() * response).real, spectrum.abs().square()])
-    sums = torch.zeros(2, len(x), RINGS, dtype=x.dtype, device=x.device).index_add_(2, ring.flatten(), power.flatten(2))
-    curvature = (sums[0] / sums[1])[:, ring]  # every ring that is looked up holds a frequency
+    sums = by_ring(power, ring)
+    curvature = (sums[0] / sums[1]).to(x.dtype)[:, ring]  # every ring that is looked up holds a frequency
     highest = curvature.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
     relative = (curvature / highest).clamp(min=FLOOR)
     inverse = relative ** (-2 * smoothing) / (2 * highest)
     if smoothing == 0:
         return lambda vector, rows: vector / (2 * highest[rows])
     return lambda vector, rows: torch.fft.irfft2(inverse[rows] * torch.fft.rfft2(vector), s=vector.shape[1:])
+
+
+def by_ring(power: Tensor, ring: Tensor) -> Tensor:
+    """Sum values (..., h, w) over the places with each number from 0 to 47 in `ring` (h, w): (..., 48), float64.
+
+    As a product with the rings' masks: on a GPU `index_add_` and `bincount` sum in another order each time.
+
+    Examples
+    --------
+    >>> by_ring(torch.tensor([[1.0, 2.0], [4.0, 8.0]]), torch.tensor([[0, 1], [1, 1]]))[:3].tolist()
+    [1.0, 14.0, 0.0]
+    """
+    masks = ring.flatten() == torch.arange(RINGS, device=ring.device)[:, None]
+    return power.flatten(-2).double() @ masks.double().mT
 
 
 def least(layer: str) -> int:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from fusebench.fusers import vgg16_weights
+from fusebench.fusers.precision import full_precision
 from fusebench.fusers.vgg16_weights import LAYERS
 from torch import Tensor
 
@@ -57,11 +58,13 @@ class Network:
         self._taps = grey.flatten(1).mT.contiguous()
 
     @torch.no_grad()
+    @full_precision()
     def features(self, x: Tensor) -> Tensor:
         """Give the layer's output after its ReLU, shape (N, channels, h, w), for grey levels of shape (N, H, W)."""
         return self._forward(x, [])
 
     @torch.no_grad()
+    @full_precision()
     def loss_and_gradient(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Give the squared distance of each image's features to a target, and its gradient.
 
@@ -82,6 +85,7 @@ class Network:
         return loss, self._backward(difference.mul_(2), passed)
 
     @torch.no_grad()
+    @full_precision()
     def curvature(self, x: Tensor, direction: Tensor) -> Tensor:
         """Give J'(F(x + direction) - F(x)), shape (N, H, W): with the Jacobian J of the features, nearly J'J direction.
 

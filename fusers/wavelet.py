@@ -52,9 +52,10 @@ class Wavelet:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Decompose both, choose, reconstruct. PyWavelets works on the CPU; the result is where `a` is."""
-        images = torch.stack([a, b]).cpu().numpy()
+        # In float64: rounding in float32 differs between processors, and with it a grey level here and there.
+        images = torch.stack([a, b]).double().cpu().numpy()
         fused = self._fuse(images, self.levels)
-        return torch.from_numpy(fused).to(a.device).clamp(0, 1)
+        return torch.from_numpy(fused).to(a.device).clamp(0, 1).float()
 
     def _fuse(self, images: np.ndarray, levels: int) -> np.ndarray:
         """Fuse images of shape (2, N, H, W), sources first, from this level down."""

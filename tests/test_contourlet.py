@@ -9,6 +9,7 @@ import torch
 from fusebench.datasets.pair import Pair
 from fusebench.fusers import contourlet
 from fusebench.fusers.base import label, parse
+from fusebench.fusers.borders import extend
 from fusebench.fusers.contourlet import LADDERS, PYRAMIDS, Contourlet, decompose, reconstruct
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,13 +113,44 @@ def test_fusion_takes_what_either_source_alone_shows(pair: Pair) -> None:
     flat = torch.full_like(pair.a, 0.5)[None]
     # Against a constant every high coefficient of a is taken, and half of its low band: a linear map of a.
     x = pair.a[None] / 4 + 0.375
-    low, high = decompose(x.double())
+    wide = extend(x.double(), 2 * [(256, 256)])
+    low, high = decompose(wide)
     # 0.5 after four levels is 8.
-    expected = reconstruct((low + 8) / 2, high, x.shape[1:])
+    expected = reconstruct((low + 8) / 2, high, wide.shape[1:])[:, 256:-256, 256:-256]
     fused = Contourlet()(x, flat)
     # The result is rounded to float32.
     assert torch.allclose(fused, expected.clamp(0, 1).float(), atol=1e-7)
     assert torch.allclose(fused, Contourlet()(flat, x), atol=1e-7)
+
+
+def beyond_the_margin(fuser: Contourlet, a: Tensor, b: Tensor) -> Tensor:
+    """How far, in grey levels, the image is fused otherwise as the middle of a larger one, mirrored about it."""
+    # A shift by whole steps of the coarsest grid.
+    more = 64 * math.ceil(fuser.reach / 64)
+    wider = fuser(*(extend(x, 2 * [(more, more)]) for x in (a, b)))[:, more:-more, more:-more]
+    return 255 * (fuser(a, b) - wider).abs()
+
+
+def test_no_border_is_seen_from_the_other(noise: torch.Generator) -> None:
+    a, b = torch.rand(2, 1, 64, 64, generator=noise)
+    # Without a margin: up to 100 grey levels.
+    assert beyond_the_margin(Contourlet(), a, b).max() < 2e-3
+
+
+@pytest.mark.parametrize(
+    "fuser",
+    [
+        Contourlet(directions=(2, 3)),
+        Contourlet(directions=(0, 1, 4)),
+        Contourlet(directions=(3, 2), pyramid="burt", directional="pkva8"),
+        Contourlet(directions=(2, 2), pyramid="5-3", directional="pkva6"),
+    ],
+    ids=label,
+)
+def test_no_border_is_seen_from_the_other_with_any_filters(fuser: Contourlet, noise: torch.Generator) -> None:
+    a, b = torch.rand(2, 1, 40, 57, generator=noise)
+    # Short ladder filters end less softly, and a choice that is nearly a tie takes the other side at some pixels.
+    assert beyond_the_margin(fuser, a, b).mean() < 0.1
 
 
 def test_options_are_read_and_refused() -> None:

@@ -9,6 +9,7 @@ import torch
 from fusebench.datasets.pair import Pair
 from fusebench.fusers import nsct
 from fusebench.fusers.base import label, parse
+from fusebench.fusers.borders import extend
 from fusebench.fusers.contourlet import LADDERS, PYRAMIDS
 from fusebench.fusers.nsct import NSCT, decompose, reconstruct
 from hypothesis import given
@@ -110,11 +111,31 @@ def test_fusion_takes_what_either_source_alone_shows(pair: Pair) -> None:
     flat = torch.full_like(pair.a, 0.5)[None]
     # Against a constant every high coefficient of a is taken, and half of its low band: a linear map of a.
     x = pair.a[None] / 4 + 0.375
-    low, high = decompose(x.double())
+    wide = extend(x.double(), 2 * [(102, 102)])
+    low, high = decompose(wide)
+    expected = reconstruct((low + 0.5) / 2, high)[:, 102:-102, 102:-102]
     fused = NSCT()(x, flat)
     # The result is rounded to float32.
-    assert torch.allclose(fused, reconstruct((low + 0.5) / 2, high).clamp(0, 1).float(), atol=1e-7)
+    assert torch.allclose(fused, expected.clamp(0, 1).float(), atol=1e-7)
     assert torch.allclose(fused, NSCT()(flat, x), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("fuser", "level"),
+    [
+        (NSCT(), 1e-3),
+        # Long directional filters, and short ladders: seen 0.02 and 0.16.
+        (NSCT(directions=(0, 1, 4)), 0.2),
+        (NSCT(directions=(3, 2), pyramid="burt", directional="pkva8"), 0.2),
+    ],
+    ids=str,
+)
+def test_no_border_is_seen_from_the_other(fuser: NSCT, level: float, noise: torch.Generator) -> None:
+    # An image is fused as the middle of a larger one, mirrored about it. Without a margin: off by 10 grey levels.
+    a, b = torch.rand(2, 1, 40, 57, generator=noise)
+    more = fuser.reach
+    wider = fuser(*(extend(x, 2 * [(more, more)]) for x in (a, b)))[:, more:-more, more:-more]
+    assert 255 * (fuser(a, b) - wider).abs().max() < level
 
 
 def test_options_are_read_and_refused() -> None:

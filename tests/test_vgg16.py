@@ -132,6 +132,15 @@ def test_the_accelerated_solver_gets_as_low_in_fewer_evaluations(layer: str, pai
     assert trace.rounds == (trace.evaluations,)
 
 
+def test_the_sums_over_rings_are_those_of_a_loop(noise: torch.Generator) -> None:
+    power = torch.rand(2, 3, 20, 13, generator=noise)
+    ring = torch.randint(vgg16.RINGS, (20, 13), generator=noise)
+    expected = [
+        np.bincount(ring.numpy().ravel(), values.numpy().ravel(), vgg16.RINGS) for values in power.flatten(0, 1)
+    ]
+    assert np.allclose(vgg16.by_ring(power, ring).flatten(0, 1).numpy(), expected, rtol=1e-12, atol=0)
+
+
 def test_a_batch_is_fused_as_its_pairs_are(phantom_pairs: list[Pair]) -> None:
     # In float64 the convolutions of a batch and of one pair differ by rounding only; 10 to 20 evaluations amplify it.
     fuser = VGG16LBFGS(layer="conv2_1", solver="accelerated", precision="float64", tolerance=1e-3)
