@@ -412,7 +412,7 @@ def score_(
     for m in metrics:
         score, *each = (f"{value:.{m.digits}f}" for value in (scores[m.label].mean().item(), *scores[m.label].tolist()))
         each = each if len(each) == len(channels) else [""] * len(channels)  # one score has no channels
-        rows.append((m.label, score, *each, m.unit, "higher" if m.higher_is_better else "lower", m.source))
+        rows.append((m.label, score, *each, m.unit, {True: "higher", False: "lower", None: ""}[m.higher_is_better], m.source))
     headers = ("metric", "score", *channels, "unit", "better", "definition")
     _print(tabulate(rows, headers=headers, disable_numparse=True))
 
@@ -741,7 +741,7 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
                 for cls in known()
             ]
         case Listing.metrics:
-            direction = {True: "higher is better", False: "lower is better"}
+            direction = {True: "higher is better", False: "lower is better", None: "no best value"}
             metrics = (*METRICS, *chroma.RECORDS)
             return [(m.label, m.convention, m.unit, direction[m.higher_is_better], m.source) for m in metrics]
         case Listing.datasets:

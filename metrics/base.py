@@ -42,7 +42,7 @@ class Metric:
     unit
         Unit of the score, "" for a pure number.
     higher_is_better
-        The direction; a table bolds by it.
+        The direction, by which a table bolds; None where no value is the best.
     digits
         Digits behind the point in tables.
     variant
@@ -63,7 +63,7 @@ class Metric:
     source: str
     score: Callable[..., Tensor]
     unit: str = ""
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     digits: int = 4
     variant: bool = False
     local: bool = True

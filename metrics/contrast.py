@@ -13,6 +13,19 @@ from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
 
+def mean_level(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Mean grey level, MLI = sum f / (H W), from 0 to 255. Shapes and errors as `standard_deviation`.
+
+    No value of it is the best: it says how bright an image is, not how well it was fused.
+
+    Examples
+    --------
+    >>> mean_level(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).tolist()
+    [5.0]
+    """
+    return mean(grey_levels(fused), mask)
+
+
 def standard_deviation(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Deviation of the grey levels from their mean, SD = sqrt(sum (f - mean f)^2 / (H W)).
 
@@ -230,7 +243,19 @@ EI_IVIF_ZOO = Metric(
     variant=True,
 )
 
+MLI = Metric(
+    name="MLI",
+    convention="dungdz",
+    family="gradient",
+    unit="grey levels",
+    higher_is_better=None,
+    source="Image-Fusion-Metric (dungdz): mean grey level, of which none is the best",
+    score=partial(of_fused, metric=mean_level),
+    variant=True,
+)
+
 RECORDS = (
+    MLI,
     SD,
     SD_MFIF,
     AG,

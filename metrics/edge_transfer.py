@@ -490,6 +490,17 @@ N_ABF_DUNGDZ = Metric(
     variant=True,
 )
 
+N_ABF_PETROVIC = Metric(
+    name="N_ABF",
+    convention="dungdz-petrovic",
+    family="gradient",
+    higher_is_better=False,
+    digits=6,
+    source="dungdz, there NABF1: Petrovic's own counting, by which a pixel counts about twice; directions as above",
+    score=partial(edge_artefacts, model=DUNGDZ, counting="petrovic"),
+    variant=True,
+)
+
 RECORDS = (
     Q_ABF,
     Q_ABF_CSLIB,
@@ -503,4 +514,5 @@ RECORDS = (
     N_ABF_TANG,
     N_ABF_IVIF_ZOO,
     N_ABF_DUNGDZ,
+    N_ABF_PETROVIC,
 )

@@ -127,7 +127,9 @@ def _cell(values: npt.NDArray[np.float64], units: list[str], failed: int) -> Cel
 
 
 def _best(column: dict[str, Cell], metric: dict[str, Any]) -> set[str]:
-    """Fusers whose complete score, as printed, is the best of the column."""
+    """Fusers whose complete score, as printed, is the best of the column; none where the metric has no direction."""
+    if metric["higher_is_better"] is None:
+        return set()
     sign = 1 if metric["higher_is_better"] else -1
     printed = {f: sign * round(cell.mean, metric["digits"]) for f, cell in column.items() if cell.complete}
     top = max((value for value in printed.values() if not np.isnan(value)), default=None)
@@ -190,7 +192,7 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
-        *(f"{_mark_down(m['label'])} {_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
+        *(f"{_mark_down(m['label'])}{_arrow(m)}" + (f" ({m['unit']})" if m["unit"] else "") for m in table["metrics"]),
         *counts[:1],
     ]
     rows = []
@@ -214,10 +216,10 @@ def markdown(table: dict[str, Any], cells: dict[tuple[str, str], Cell]) -> str:
 def latex(table: dict[str, Any], cells: dict[tuple[str, str], Cell], note: str, name: str) -> str:
     """Lay a table out for LaTeX with the package booktabs."""
     counts = _pairs(table, cells)
-    arrows = {True: r"$\uparrow$", False: r"$\downarrow$"}
+    arrows = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
     heads = [
         *(
-            f"{_escape(m['label'])} {arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
+            f"{_escape(m['label'])}{arrows[m['higher_is_better']]}" + (f" ({_escape(m['unit'])})" if m["unit"] else "")
             for m in table["metrics"]
         ),
         *counts[:1],
@@ -287,7 +289,7 @@ def _others(cell: Cell, metric: dict[str, Any]) -> str:
 
 
 def _arrow(metric: dict[str, Any]) -> str:
-    return "↑" if metric["higher_is_better"] else "↓"
+    return {True: " ↑", False: " ↓", None: ""}[metric["higher_is_better"]]
 
 
 def _count(number: int, thing: str) -> str:

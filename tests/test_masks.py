@@ -17,7 +17,7 @@ POINTWISE = {
     *("CE", "CE@krichevsky", "CE@vifb", "CE@ivif_zoo"),
     *("Q_TE", "Q_TE@zhengliu", "Q_TE@cslib", "Q_TE@ivif_zoo", "Q_NTE", "Q_NTE@zhengliu", "Q_NCIE", "Q_NCIE@ivif_zoo"),
     *("MSE", "MSE@tang", "RMSE", "RMSE@vifb", "RMSE@cslib", "PSNR", "PSNR@tang", "PSNR@vifb", "PSNR@cddfuse"),
-    *("PSNR@dungdz", "CC", "SCD", "SD"),
+    *("PSNR@dungdz", "CC", "SCD", "SD", "MLI@dungdz"),
 }
 # Their maps are made of the whole image: filtered by Fourier transform, stretched, by a threshold of all edges.
 SEE_ALL = {"Q_CV", "Q_CV@vifb", "Q_CB", "Q_CB@vifb", "Q_P", "Q_P@zhengliu", "FMI_edge", "FMI_edge@dungdz"}
