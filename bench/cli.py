@@ -412,7 +412,8 @@ def score_(
     for m in metrics:
         score, *each = (f"{value:.{m.digits}f}" for value in (scores[m.label].mean().item(), *scores[m.label].tolist()))
         each = each if len(each) == len(channels) else [""] * len(channels)  # one score has no channels
-        rows.append((m.label, score, *each, m.unit, {True: "higher", False: "lower", None: ""}[m.higher_is_better], m.source))
+        better = {True: "higher", False: "lower", None: ""}[m.higher_is_better]
+        rows.append((m.label, score, *each, m.unit, better, m.source))
     headers = ("metric", "score", *channels, "unit", "better", "definition")
     _print(tabulate(rows, headers=headers, disable_numparse=True))
 
