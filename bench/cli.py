@@ -328,7 +328,7 @@ def fuse_(
     a and b.
     """
     from fusebench.bench import run
-    from fusebench.datasets import folder, image
+    from fusebench.datasets import formats, image
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label, parse
     from fusebench.fusers.catalogue import known
@@ -345,7 +345,7 @@ def fuse_(
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
     reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
-    pair = folder.read_pair(a, b, "fuse", reading=reading)
+    pair = formats.read_pair(a, b, "fuse", reading=reading)
     with foreign.printing(label(fuser)):
         fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
     image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
@@ -505,7 +505,7 @@ def data_check_(
     """
     import dataclasses
 
-    from fusebench.datasets.check import check
+    from fusebench.datasets.inspection import check
     from tabulate import tabulate
 
     with _progress() as progress:
@@ -630,9 +630,9 @@ def _finite(score: float) -> float | str | None:
 def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pair, Tensor, bool]":
     """Read two sources, and their fusion as it is scored, (1, H, W) uint8, and whether it is coloured."""
     from fusebench.bench.run import quantise
-    from fusebench.datasets import folder, image
+    from fusebench.datasets import formats, image
 
-    pair = folder.read_pair(a, b, "score", reading=reading)
+    pair = formats.read_pair(a, b, "score", reading=reading)
     grey, chroma = image.read(fused)
     if grey.shape != pair.a.shape:
         sizes = ["{} x {}".format(*shape) for shape in (grey.shape, pair.a.shape)]
@@ -643,9 +643,9 @@ def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pa
 def _channels(path: Path, grey: "Tensor", *, coloured: bool) -> "Tensor":
     """Give an image's channels, (1, 3, H, W) uint8; of a grey one they are equal."""
     from fusebench.bench.run import quantise
-    from fusebench.datasets import folder
+    from fusebench.datasets import formats
 
-    return folder.channels(path)[None] if coloured else quantise(grey).expand(1, 3, -1, -1)
+    return formats.channels(path)[None] if coloured else quantise(grey).expand(1, 3, -1, -1)
 
 
 def _read_mask(mask: str, a: "Tensor", b: "Tensor") -> "Tensor":

@@ -18,7 +18,8 @@ from fusebench.bench.journal import Journal, Line, Name, image_path
 from fusebench.bench.keys import Keys, weights
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, check
-from fusebench.bench.work import Outcome, Row, Task, fuse, pixels_sha256, quantise, shown_in_colour
+from fusebench.bench.work import Outcome, Row, Task, fuse, pixels_sha256, shown_in_colour
+from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Entry
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label

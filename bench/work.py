@@ -1,17 +1,16 @@
 """What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes no file."""
 
 import hashlib
-import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from fusebench.bench.deadline import deadline
 from fusebench.bench.external import External
 from fusebench.datasets import colour
+from fusebench.datasets.image import from_png, png, quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label
@@ -143,7 +142,7 @@ class _Done(NamedTuple):
 def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float | None) -> _Done:
     """Fuse, or take the images that are there."""
     if row.fused:
-        return _Done(torch.stack([_pixels(content) for content in row.fused]).to(a.device), [()] * len(pairs))
+        return _Done(torch.stack([from_png(content) for content in row.fused]).to(a.device), [()] * len(pairs))
 
     def fused(fuser: Fuser) -> _Done:
         with deadline(timeout and timeout * len(pairs)):
@@ -215,32 +214,9 @@ def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> list[float]:
     return [float(score) for score in scores]
 
 
-def quantise(x: Tensor) -> Tensor:
-    """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
-    return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
-
-
 def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
     """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W)."""
     return quantise(colour.join(grey.cpu() / 255, chroma))
-
-
-def png(image: Tensor) -> bytes:
-    """Give an 8-bit image, grey (H, W) or colour (3, H, W), as a PNG file's bytes."""
-    from PIL import Image
-
-    pixels = image.cpu() if image.ndim == 2 else image.cpu().movedim(0, -1)
-    content = io.BytesIO()
-    Image.fromarray(pixels.contiguous().numpy()).save(content, format="PNG")
-    return content.getvalue()
-
-
-def _pixels(content: bytes) -> Tensor:
-    """Give the grey levels of a PNG file's bytes, (H, W) uint8: what `png` was given."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        return torch.from_numpy(np.array(image))
 
 
 def pixels_sha256(pair: Pair) -> str:

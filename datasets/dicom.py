@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXTENSIONS = (".dcm",)
+EXTENSIONS: tuple[str, ...] = (".dcm",)
 # All that is read besides the groups 0002 (how the file is written) and 0028 (how the pixels are).
 FUNCTIONAL_GROUPS = [0x52009229, 0x52009230]
 IMAGE = (
@@ -30,6 +30,11 @@ IMAGE = (
 def frames(path: Path) -> int:
     """Count the frames of a file from its header. Raises ValueError, naming the file."""
     return _guarded(path, lambda: int(_header(path).get("NumberOfFrames") or 1))
+
+
+def numbers(path: Path, _: str = "") -> range:
+    """Give the numbers of the frames of a file, from 1. Raises ValueError, naming the file."""
+    return range(1, frames(path) + 1)
 
 
 def depth(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""One image file: reading it to grey and chroma, writing it without loss."""
+"""Pictures: files of PNG, TIFF, BMP and JPEG to grey and chroma, and 8 bits back to files, without loss."""
 
 import io
 import warnings
@@ -119,6 +119,22 @@ def _pixels(image: Image.Image, *, stated: bool) -> np.ndarray:
     raise ValueError(f"pixels of type {image.mode}, which have no stated range; 8 or 16 bit grey or colour is read")
 
 
+def quantise(x: Tensor) -> Tensor:
+    """Round an image in [0, 1] to 256 grey levels, uint8; half way to the even one."""
+    return (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
+
+
+def png(image: Tensor) -> bytes:
+    """Give an 8-bit image, grey (H, W) or colour (3, H, W), as a PNG file's bytes."""
+    return _encoded(image, "PNG")
+
+
+def from_png(content: bytes) -> Tensor:
+    """Give the grey levels of a PNG file's bytes, (H, W) uint8: what `png` was given."""
+    with Image.open(io.BytesIO(content)) as image:
+        return torch.from_numpy(np.array(image))
+
+
 def write(image: Tensor, path: Path) -> None:
     """Write an 8-bit image, grey (H, W) or colour (3, H, W), uint8, whole or not at all.
 
@@ -131,14 +147,17 @@ def write(image: Tensor, path: Path) -> None:
         raise ValueError(f"{path}: images are written without loss; name it {', '.join(LOSSLESS)}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; name a file to write")
-    pixels = image.cpu().numpy()
-    content = io.BytesIO()
-    picture = Image.fromarray(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1))
-    picture.save(content, format=Image.registered_extensions()[path.suffix.lower()])
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(content.getvalue())
+        part.write_bytes(_encoded(image, Image.registered_extensions()[path.suffix.lower()]))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _encoded(image: Tensor, kind: str) -> bytes:
+    pixels = image.cpu() if image.ndim == 2 else image.cpu().movedim(0, -1)
+    content = io.BytesIO()
+    Image.fromarray(pixels.contiguous().numpy()).save(content, format=kind)
+    return content.getvalue()

@@ -21,19 +21,14 @@ GZIP = 1032  # deflate packs no more than so many bytes into one
 PERCENTILES = (0.5, 99.5)
 
 
-def is_volume(path: Path) -> bool:
-    """Say whether a path is named as a NIfTI file."""
-    return path.name.lower().endswith(EXTENSIONS)
-
-
-def length(path: Path, axis: str = "axial") -> int:
-    """Count the slices of a volume along an axis, from its header. Raises ValueError, naming the file."""
+def numbers(path: Path, axis: str = "axial") -> range:
+    """Give the numbers of the slices of a volume along an axis, from 0. Raises ValueError, naming the file."""
 
     def count() -> int:
         image = _open(path)
         return int(image.shape[_turns(image.affine)[:, 0].tolist().index(AXES.index(axis))])
 
-    return _guarded(path, count)
+    return range(_guarded(path, count))
 
 
 def depth(path: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fusebench.bench import cli
 from fusebench.bench.suite import select
-from fusebench.datasets import folder
+from fusebench.datasets import layouts
 from fusebench.datasets.cases import assign
 from fusebench.datasets.reading import Reading
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_names_that_show_case_and_slice_are_read_so_and_that_is_said() -> None:
 
 def test_twenty_scenes_are_twenty_pairs(tmp_path: Path) -> None:
     said: list[str] = []
-    entries = folder.entries(save(tmp_path, [str(n) for n in range(1001, 1021)]), say=said.append)
+    entries = layouts.entries(save(tmp_path, [str(n) for n in range(1001, 1021)]), say=said.append)
     assert {entry.case for entry in entries} == {None}
     assert len(select(entries, None)) == 5
     assert len(select(entries, 20)) == 20
@@ -80,11 +80,11 @@ def test_a_convincing_kind_speaks_for_its_cases_in_another(tmp_path: Path) -> No
     save(tmp_path, ["1001", "1002"], "ir-vi")
     save(tmp_path, ["brain01"], "CT-PET")
     found: dict[str, set[str | None]] = {}
-    for entry in folder.entries(tmp_path):
+    for entry in layouts.entries(tmp_path):
         found.setdefault(entry.dataset, set()).add(entry.case)
     assert found == {"CT-MRI": {"2", "16", "28"}, "CT-SPECT": {"28"}, "ir-vi": {None}, "CT-PET": {None}}
-    assert {entry.case for entry in folder.entries(tmp_path / "CT-SPECT")} == {None}
-    assert all(entry.read().case == entry.case for entry in folder.entries(tmp_path))
+    assert {entry.case for entry in layouts.entries(tmp_path / "CT-SPECT")} == {None}
+    assert all(entry.read().case == entry.case for entry in layouts.entries(tmp_path))
 
 
 def test_a_rule_is_obeyed_and_what_it_does_not_fit_is_said() -> None:
@@ -147,7 +147,7 @@ def test_data_check_shows_the_cases(
 
 def test_the_atlas_is_read_as_it_is_named(shared: Path) -> None:
     found: dict[str, set[str | None]] = {}
-    for entry in folder.entries(shared / "data" / "medical"):
+    for entry in layouts.entries(shared / "data" / "medical"):
         found.setdefault(entry.dataset, set()).add(entry.case)
     assert found == {
         "CT-MRI": {"2", "16", "21", "28", "34"},
@@ -156,6 +156,6 @@ def test_the_atlas_is_read_as_it_is_named(shared: Path) -> None:
         "PET-MRI": {"25", "30"},
         "SPECT-MRI": {"3", "9", "18", "21", "28", "36"},
     }
-    assert {entry.case for entry in folder.entries(shared / "cases" / "layout" / "patient")} == {"p1", "p2"}
+    assert {entry.case for entry in layouts.entries(shared / "cases" / "layout" / "patient")} == {"p1", "p2"}
     told = Reading(case="none")
-    assert {entry.case for entry in folder.entries(shared / "cases" / "layout" / "patient", told)} == {None}
+    assert {entry.case for entry in layouts.entries(shared / "cases" / "layout" / "patient", told)} == {None}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from fusebench.bench import cli, suite
 from fusebench.bench.check import read_scores
 from fusebench.bench.suite import Table
@@ -46,7 +45,7 @@ def sources(tmp_path: Path) -> tuple[Path, Path]:
     pair = phantom.pair("CT-MRI", 20, 64)
     paths = tmp_path / "ct.png", tmp_path / "mri.png"
     for path, grey in zip(paths, (pair.a, pair.b), strict=True):
-        image.write((255 * grey).round().to(torch.uint8), path)
+        image.write(image.quantise(grey), path)
     return paths
 
 

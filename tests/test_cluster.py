@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 from fusebench.bench import cluster, keys, output, run
 from fusebench.bench.external import External
-from fusebench.bench.work import Row, Task, pixels_sha256, png
+from fusebench.bench.work import Row, Task, pixels_sha256
+from fusebench.datasets.image import png
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.trivial import Average, Maximum

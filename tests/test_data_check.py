@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from fusebench.bench import cli
-from fusebench.datasets import check, folder, phantom
-from fusebench.datasets.check import REACH, find_shift
+from fusebench.datasets import formats, inspection, layouts, phantom
+from fusebench.datasets.image import quantise, write
+from fusebench.datasets.inspection import REACH, find_shift
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,7 +21,7 @@ from torch import Tensor
 
 def save(path: Path, image: Tensor) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((255 * image).round().to(torch.uint8).numpy()).save(path)
+    write(quantise(image), path)
     return path
 
 
@@ -155,7 +156,7 @@ def test_one_scan_paired_twice_is_no_duplicate(layout: Path, slices: dict[str, t
     ct, mri = slices["20"]
     save(layout / "CT-PET" / "CT" / "20.png", ct)
     save(layout / "CT-PET" / "PET" / "20.png", mri.square())
-    assert check.check(layout)[1] == []
+    assert inspection.check(layout)[1] == []
 
 
 def test_empty_slices_of_a_volume_are_no_problem(tmp_path: Path, write_nifti: Callable[..., Path]) -> None:
@@ -164,13 +165,13 @@ def test_empty_slices_of_a_volume_are_no_problem(tmp_path: Path, write_nifti: Ca
     voxels[20:29, 9, 2] = 9
     for modality, volume in (("CT", voxels), ("MRI", voxels // 2)):
         write_nifti(tmp_path / "CT-MRI" / modality / "x.nii", volume)
-    rows, problems = check.check(tmp_path)
+    rows, problems = inspection.check(tmp_path)
     assert [row.name for row in rows] == ["x#0", "x#1", "x#2"]
     assert problems == []
     away = np.eye(4)
     away[0, 3] = 500
     write_nifti(tmp_path / "CT-MRI" / "MRI" / "x.nii", voxels // 2, away)
-    assert check.check(tmp_path)[1] == ["CT-MRI/x: MRI is constant in every slice; do the volumes overlap?"]
+    assert inspection.check(tmp_path)[1] == ["CT-MRI/x: MRI is constant in every slice; do the volumes overlap?"]
 
 
 def test_the_depth_and_the_range_of_each_format(
@@ -186,19 +187,19 @@ def test_the_depth_and_the_range_of_each_format(
         Image.fromarray(grey.astype(np.uint8)).convert(mode).save(made[name])
     made["16"] = tmp_path / "16.png"
     Image.fromarray(grey).save(made["16"])
-    assert {folder.depth(path): path for path in made.values()} == made
+    assert {formats.depth(path): path for path in made.values()} == made
 
 
 def test_too_small_to_be_measured_is_said_by_nothing(tmp_path: Path, noise: torch.Generator) -> None:
     for modality in ("CT", "MRI"):
         save(tmp_path / "CT-MRI" / modality / "x.png", torch.rand(20, 20, generator=noise))
-    (row,), problems = check.check(tmp_path)
+    (row,), problems = inspection.check(tmp_path)
     assert row.shift is None
     assert problems == []
 
 
 def test_real_shifts_are_those_measured_before(shared: Path) -> None:
-    entries = {(e.dataset, e.name): e for e in folder.entries(shared / "data" / "medical")}
+    entries = {(e.dataset, e.name): e for e in layouts.entries(shared / "data" / "medical")}
     with (shared / "data" / "shift_check.csv").open() as file:
         for row in csv.DictReader(file):
             pair = entries[row["set"], row["file"].removesuffix(".png")].read()

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
-from fusebench.datasets import dicom, folder
+from fusebench.datasets import dicom, formats, layouts
 from fusebench.datasets.reading import Reading, Window
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -212,9 +212,9 @@ def test_nothing_of_the_patient_is_read_or_said(
     monkeypatch.setattr(Dataset, "__init__", lambda ds, *a, **k: (opened.append(ds), keep(ds, *a, **k))[1])
     path = write_dicom(tmp_path / "x.dcm", STORED, **CT)
     written = len(opened)
-    pair = folder.read_pair(path, path, "CT-CT", reading=Reading({"a": Window(0, 80), "b": Window(0, 80)}))
+    pair = formats.read_pair(path, path, "CT-CT", reading=Reading({"a": Window(0, 80), "b": Window(0, 80)}))
     with pytest.raises(ValueError, match="no window") as error:
-        folder.read_pair(path, path, "CT-CT")
+        formats.read_pair(path, path, "CT-CT")
     assert opened[written:]
     assert not any("PatientName" in ds or "PatientID" in ds for ds in opened[written:])
     assert "SECRET" not in f"{pair}{error.value}{caplog.text}"
@@ -224,22 +224,22 @@ def test_frames_of_two_files_pair_one_by_one(tmp_path: Path, write_dicom: Write)
     frames = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
     for modality in ("CT", "MRI"):
         write_dicom(tmp_path / "CT-MRI" / modality / "brain.dcm", frames)
-    entries = folder.entries(tmp_path)
+    entries = layouts.entries(tmp_path)
     assert [(e.name, e.case) for e in entries] == [("brain#1", "brain"), ("brain#2", "brain"), ("brain#3", "brain")]
     for entry, frame in zip(entries, frames, strict=True):
         assert (255 * entry.read().a).round().tolist() == frame.tolist()
         assert entry.read().name == entry.name
     write_dicom(tmp_path / "CT-MRI" / "MRI" / "brain.dcm", frames[:2])
     with pytest.raises(ValueError, match=r"CT/brain.dcm: 3 frames, but .*MRI/brain.dcm has 2"):
-        folder.entries(tmp_path)
+        layouts.entries(tmp_path)
     with pytest.raises(ValueError, match=r"brain.dcm: it holds 3 frames; name one of .*#1 to #3"):
-        folder.read_pair(tmp_path / "CT-MRI/CT/brain.dcm", tmp_path / "CT-MRI/MRI/brain.dcm", "x")
+        formats.read_pair(tmp_path / "CT-MRI/CT/brain.dcm", tmp_path / "CT-MRI/MRI/brain.dcm", "x")
 
 
 def test_one_dicom_pairs_with_a_png(tmp_path: Path, write_dicom: Write) -> None:
     write_dicom(tmp_path / "CT-MRI" / "CT" / "2004.dcm", STORED, **CT)
     (tmp_path / "CT-MRI" / "MRI").mkdir()
     Image.fromarray(np.zeros((2, 3), dtype=np.uint8)).save(tmp_path / "CT-MRI" / "MRI" / "2004.png")
-    (entry,) = folder.entries(tmp_path, Reading({"CT": Window(0, 80)}))
+    (entry,) = layouts.entries(tmp_path, Reading({"CT": Window(0, 80)}))
     assert (entry.name, entry.case) == ("2004", None)
     assert entry.read().a.tolist() == [[0, 0, 0.25], [0.5, 1, 1]]

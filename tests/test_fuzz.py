@@ -68,7 +68,7 @@ def whole(
 
 def read(path: Path) -> tuple[Tensor, ...]:
     """Read a file as the folder's door does, by its extension."""
-    if nifti.is_volume(path):
+    if path.name.endswith(nifti.EXTENSIONS):
         nifti._volume.cache_clear()  # two files of one moment look the same to it
         return nifti.read(path, path, 1, reading=BOTH)
     if path.suffix == ".dcm":

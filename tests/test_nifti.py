@@ -10,7 +10,7 @@ import pytest
 import torch
 from fusebench.bench import run
 from fusebench.bench.suite import Table, select
-from fusebench.datasets import folder, nifti
+from fusebench.datasets import formats, layouts, nifti
 from fusebench.datasets.reading import Reading, Window
 from fusebench.fusers.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
@@ -58,7 +58,7 @@ def test_an_axis_is_that_of_the_patient_whatever_the_order_in_the_file(
     affine = np.array([[0, -1, 0, 3], [0, 0, 1, 0], [-1, 0, 0, 5], [0, 0, 0, 1]])
     path = write_nifti(tmp_path / "x.nii.gz", stored, affine)
     a, b = nifti.read(path, path, index, reading=Reading(axis=axis))
-    assert nifti.length(path, axis) == {"sagittal": 4, "coronal": 5, "axial": 6}[axis]
+    assert len(nifti.numbers(path, axis)) == {"sagittal": 4, "coronal": 5, "axial": 6}[axis]
     assert a.shape == size
     assert (a == 1).nonzero().tolist() == [place]
     assert torch.equal(a, b)
@@ -136,10 +136,10 @@ def test_volumes_in_folders_are_cases_of_slices(tmp_path: Path, write_nifti: Wri
     for seed, (modality, shape) in enumerate((("CT", (8, 8, 12)), ("MRI", (9, 8, 7)))):
         write_nifti(tmp_path / "CT-MRI" / modality / "16012.nii.gz", voxels(shape, seed))
     reading = Reading({"CT": RANGE, "MRI": "auto"})
-    entries = folder.entries(tmp_path, reading)
+    entries = layouts.entries(tmp_path, reading)
     assert [entry.name for entry in entries] == [f"16012#{k}" for k in range(12)]
     assert {entry.case for entry in entries} == {"16012"}
-    assert len(folder.entries(tmp_path, Reading(reading.windows, "coronal"))) == 8
+    assert len(layouts.entries(tmp_path, Reading(reading.windows, "coronal"))) == 8
     # What is sent to another process.
     pair = pickle.loads(pickle.dumps(entries[3].read))()  # noqa: S301  of this process
     assert (pair.name, pair.case, pair.modalities, pair.size) == ("16012#3", "16012", ("CT", "MRI"), (8, 8))
@@ -149,7 +149,7 @@ def test_volumes_in_folders_are_cases_of_slices(tmp_path: Path, write_nifti: Wri
 def test_slices_are_fused_scored_and_shown(tmp_path: Path, write_nifti: Write) -> None:
     for seed, modality in enumerate(("CT", "MRI")):
         write_nifti(tmp_path / "CT-MRI" / modality / "brain.nii.gz", voxels((8, 9, 5), seed))
-    entries = folder.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
+    entries = layouts.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
     run.run({"table2": Table("x", (Average(),), select(entries, 2), (SF,))}, tmp_path / "out", name="x")
     assert {path.name for path in (tmp_path / "out").rglob("brain*")} == {"brain#1.png", "brain#2.png"}
     (text,) = tables.write(tmp_path / "out")
@@ -161,20 +161,20 @@ def test_a_typo_in_a_modality_is_told(tmp_path: Path, write_nifti: Write) -> Non
     for modality in ("CT", "MRI"):
         write_nifti(tmp_path / "CT-MRI" / modality / "x.nii", voxels((4, 4, 4)))
     with pytest.raises(ValueError, match=r"--window ct: no such modality in .*; it holds CT, MRI"):
-        folder.entries(tmp_path, Reading({"ct": RANGE}))
+        layouts.entries(tmp_path, Reading({"ct": RANGE}))
 
 
 def test_a_slice_is_named_and_a_volume_pairs_with_a_volume(tmp_path: Path, write_nifti: Write) -> None:
     path = write_nifti(tmp_path / "x.nii", voxels((4, 4, 6)))
     (tmp_path / "x.png").touch()
     with pytest.raises(ValueError, match=r"x.nii: a volume; name one of its axial slices: .*x.nii#0 to #5"):
-        folder.read_pair(path, path, "x")
+        formats.read_pair(path, path, "x")
     with pytest.raises(ValueError, match=r"no slice 6; axial slices run from 0 to 5"):
-        folder.read_pair(Path(f"{path}#6"), path, "x", reading=Reading({"a": RANGE, "b": RANGE}))
+        formats.read_pair(Path(f"{path}#6"), path, "x", reading=Reading({"a": RANGE, "b": RANGE}))
     with pytest.raises(ValueError, match=r"x.nii#3: .*slice 2 of the first"):
-        folder.read_pair(Path(f"{path}#2"), Path(f"{path}#3"), "x")
+        formats.read_pair(Path(f"{path}#2"), Path(f"{path}#3"), "x")
     with pytest.raises(ValueError, match=r"x.png: no volume; NIfTI pairs with NIfTI"):
-        folder.read_pair(Path(f"{path}#2"), tmp_path / "x.png", "x")
+        formats.read_pair(Path(f"{path}#2"), tmp_path / "x.png", "x")
 
 
 def header(path: Path, offset: int, kind: str, *values: float) -> Path:

@@ -14,7 +14,7 @@ from fusebench.bench.check import read_scores
 from fusebench.bench.external import rows
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
-from fusebench.datasets import folder, image, phantom
+from fusebench.datasets import image, layouts, phantom
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.fusers.trivial import Average
@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
             for modality, grey in zip(kind.split("-"), (pair.a, pair.b), strict=True):
                 path = tmp_path / "data" / kind / modality / f"{name}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                image.write((255 * grey).round().to(torch.uint8), path)
+                image.write(image.quantise(grey), path)
     return tmp_path / "data"
 
 
@@ -80,7 +80,7 @@ def test_what_is_missing_or_of_another_size_fails_in_its_row_and_no_other(
         shutil.copy(data / "CT-MRI" / "MRI" / f"{name}.png", results / "theirs" / "CT-MRI" / f"{name}.png")
     (results / "other" / "CT-MRI" / "2010.bmp").unlink()
     shutil.copy(data / "CT-MRI" / "MRI" / "2010.png", results / "other" / "CT-MRI" / "2010.png")
-    suite = external(folder.entries(data), results)
+    suite = external(layouts.entries(data), results)
     request = Request(str(data))
     assert run.run(suite, tmp_path / "out", name=f"score-dir {results}", request=request) == (18, 15, ())
 
@@ -115,15 +115,15 @@ def test_what_was_not_asked_of_a_method_is_no_failure_of_it(
     # Whatever else is left out, nothing fails.
     (results / "both" / "CT-MRI" / "2011.png").unlink()
     said: list[str] = []
-    suite = external(folder.entries(data), results, say=said.append)
+    suite = external(layouts.entries(data), results, say=said.append)
     assert not run.run(suite, tmp_path / "again", name="x").failures
     assert said[0].endswith("left out: 2 of 3 (CT-MRI)")
-    assert len(external(folder.entries(data), results, 1)["table2"].entries) == 1
+    assert len(external(layouts.entries(data), results, 1)["table2"].entries) == 1
 
 
 def test_a_table_of_two_kinds_says_which_a_method_has_no_folder_for(data: Path, tmp_path: Path) -> None:
     put(tmp_path / "results", "theirs/CT-PET/2010.png", data / "CT-MRI" / "CT" / "2010.png")
-    entries = [entry for entry in folder.entries(data) if entry.name == "2010"]
+    entries = [entry for entry in layouts.entries(data) if entry.name == "2010"]
     suite = beside({"both": Table("Two kinds", (Average(),), tuple(entries), COLUMNS)}, tmp_path / "results")
     (failure,) = run.run(suite, tmp_path / "out", name="x").failures
     assert failure == ("CT-MRI", "2010", "theirs", "", "theirs has no folder for CT-MRI")
@@ -132,7 +132,7 @@ def test_a_table_of_two_kinds_says_which_a_method_has_no_folder_for(data: Path, 
 def test_results_without_an_image_of_any_pair_are_refused(data: Path, tmp_path: Path) -> None:
     put(tmp_path / "results", "theirs/CT-MRI/fused_2010.png", data / "CT-MRI" / "CT" / "2010.png")
     with pytest.raises(ValueError, match=r"results: no image of any pair; expected METHOD/CT-MRI/2010.png"):
-        external(folder.entries(data), tmp_path / "results")
+        external(layouts.entries(data), tmp_path / "results")
 
 
 def test_a_partial_method_is_not_the_best_of_the_table(
@@ -173,14 +173,14 @@ def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "results" / "theirs" / "2010.tif"
     path.parent.mkdir(parents=True)
     Image.fromarray(rgb).save(path)
-    entries = [entry for entry in folder.entries(data) if entry.dataset == "CT-PET"]
+    entries = [entry for entry in layouts.entries(data) if entry.dataset == "CT-PET"]
     run.run(external(entries, tmp_path / "results"), tmp_path / "out", name="x")
     written = image.read(tmp_path / "out" / "fused" / "CT-PET" / "theirs" / "2010.png")[0]
     assert torch.equal(run.quantise(written), run.quantise(image.read(path)[0]))
 
 
 def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
-    entries = folder.entries(data)
+    entries = layouts.entries(data)
     pet = [entry for entry in entries if entry.dataset == "CT-PET"]
     results = tmp_path / "results"
 
@@ -221,7 +221,7 @@ def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
 
 
 def test_rows_beside_the_benchs_own(data: Path, tmp_path: Path) -> None:
-    entries = folder.entries(data)
+    entries = layouts.entries(data)
     for method in ("theirs", "wavelet"):
         (tmp_path / "results" / method / "CT-MRI").mkdir(parents=True)
     with pytest.raises(ValueError, match="wavelet is a row of the suite"):

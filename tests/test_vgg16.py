@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fusebench.datasets import folder
+from fusebench.datasets import formats
 from fusebench.datasets.pair import Pair
 from fusebench.fusers import vgg16, vgg16_weights
 from fusebench.fusers.vgg16 import SOLVERS, VGG16LBFGS
@@ -165,7 +165,7 @@ def test_deep_layers_need_large_images() -> None:
 )
 def test_the_protocol_reaches_the_measured_loss(shared: Path, layer: str, loss: float, evaluations: int) -> None:
     images = shared / "data" / "medical" / "CT-MRI"
-    pair = folder.read_pair(images / "CT" / "2012.png", images / "MRI" / "2012.png", "CT-MRI")
+    pair = formats.read_pair(images / "CT" / "2012.png", images / "MRI" / "2012.png", "CT-MRI")
     trace = VGG16LBFGS(layer=layer).trace(pair.a, pair.b)
     # The last digits of a float32 run differ between processors; the line search may then take a step more or less.
     assert trace.losses[-1] == pytest.approx(loss, rel=5e-3)

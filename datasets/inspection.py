@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.datasets import cases, folder
+from fusebench.datasets import cases, formats, layouts
 from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import AS_STATED, Reading
 from torch import Tensor
@@ -65,7 +66,7 @@ def check(
 ) -> tuple[list[Row], list[str]]:
     """Read every pair under a folder; give what was found, and every problem, a line each.
 
-    Problems are what `folder.survey` tells, files that cannot be read, and what is flagged: an image that is constant
+    Problems are what `layouts.survey` tells, files that cannot be read, and what is flagged: an image that is constant
     or whose brightest pixel is below an eighth of its range, unless it is a slice of a volume; an image of which half
     is white; the same pixels under two names; a pair that `find_shift` finds more than 2 pixels apart by at least 0.01
     bit. The slices of a scan change little, so a pair that was shuffled among its neighbours is not seen.
@@ -75,7 +76,7 @@ def check(
     ValueError
         If the folder is missing or holds nothing that could be pairs.
     """
-    entries, problems = folder.survey(root, reading, say)
+    entries, problems = layouts.survey(root, reading, say)
     rows: list[Row] = []
     seen: dict[str, tuple[str, str, str]] = {}
     for done, entry in enumerate(entries):
@@ -164,7 +165,7 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
         entry.case,
         pair.modalities,
         pair.size,
-        tuple(map(folder.depth, folder.files(entry))),
+        tuple(map(formats.depth, layouts.files(entry))),
         tuple((image.min().item(), image.max().item()) for image in images.values()),
         tuple((image == 1).double().mean().item() for image in images.values()),
         shift,
@@ -174,7 +175,7 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
 
 def _levels(image: Tensor) -> npt.NDArray[np.int64]:
     # By way of 8 bits, as 8-bit images are binned.
-    levels: npt.NDArray[np.int64] = ((255 * image.double()).round().to(torch.int64) * LEVELS // 256).numpy()
+    levels: npt.NDArray[np.int64] = (quantise(image).to(torch.int64) * LEVELS // 256).numpy()
     return levels
 
 

@@ -1,20 +1,17 @@
 """Pairs in folders: DIR/CT-MRI/CT/NAME.png beside DIR/CT-MRI/MRI/NAME.png."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-import torch
-from fusebench.datasets import cases, colour, dicom, image, nifti
+from fusebench.datasets import cases, formats
 from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.formats import stem
+from fusebench.datasets.names import natural
 from fusebench.datasets.pair import Entry, Pair, check_name
 from fusebench.datasets.reading import AS_STATED, Reading
-from torch import Tensor
 
-EXTENSIONS = (*image.EXTENSIONS, *dicom.EXTENSIONS, *nifti.EXTENSIONS)
 DEPTH = 2  # a folder of kinds, a kind; links to a folder above would be followed for ever
 
 
@@ -92,112 +89,10 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
     return tuple(_of_case(entry, case[entry.dataset, entry.name]) for entry in found), problems
 
 
-def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that counts: "slice9" before "slice10".
-
-    Examples
-    --------
-    >>> sorted(["16003", "2004", "b", "a10", "a9"], key=natural)
-    ['2004', '16003', 'a9', 'a10', 'b']
-    """
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((int(part), "") if part.isdecimal() else (2**63, part) for part in parts)
-
-
-def read_pair(
-    first: Path,
-    second: Path,
-    dataset: str,
-    modalities: tuple[str, str] = ("a", "b"),
-    reading: Reading = AS_STATED,
-    *,
-    case: str | None = None,
-) -> Pair:
-    """Read two image files as one pair, of a case if it is known.
-
-    FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
-    slice of the first unless it names its own.
-
-    Raises
-    ------
-    ValueError
-        If a file cannot be read, or the two do not go together; the message names it.
-    """
-    (path_a, index_a), (path_b, index_b) = _split(first), _split(second)
-    chroma: Tensor | None
-    if _are_volumes(path_a, path_b):
-        if index_a is None:
-            last = nifti.length(path_a, reading.axis) - 1
-            raise ValueError(f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}")
-        if index_b not in {None, index_a}:
-            raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
-        a, b = nifti.read(path_a, path_b, index_a, modalities, reading)
-        coloured: tuple[str, ...] = ()
-        chroma = None
-    else:
-        a, chroma_a = _read(path_a, index_a, modalities[0], reading)
-        b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
-        if a.shape != b.shape:
-            sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
-            raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
-        coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
-        chroma = colour.merge(chroma_a, chroma_b)
-    name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
-    return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
-
-
 def files(entry: Entry) -> tuple[Path, Path]:
     """Name the two files, with their slices, that a pair listed here is read from."""
     first, second = cast("partial[Pair]", entry.read).args[:2]
     return first, second
-
-
-def stem(path: Path) -> str:
-    """Name of a file without its extension, which may be .nii.gz."""
-    return path.name[: -len(_extension(path))] if _extension(path) else path.name
-
-
-def channels(path: Path) -> Tensor:
-    """Read a coloured image file as R, G and B: (3, H, W), uint8. Raises ValueError, naming the file.
-
-    As the file holds them; of a coloured DICOM file by way of luma and chroma, within one level.
-    """
-    path, index = _split(path)
-    if _extension(path) not in dicom.EXTENSIONS:
-        return image.channels(path)
-    luma, chroma = dicom.read(path, index or 1)
-    if chroma is None:
-        raise ValueError(f"{path}: is no coloured image")
-    return (255 * colour.join(luma, chroma)).round().to(torch.uint8)
-
-
-def depth(path: Path) -> str:
-    """Say with how many bits, or as what type of number, an image file holds a pixel. Raises ValueError."""
-    path, _ = _split(path)
-    if nifti.is_volume(path):
-        return nifti.depth(path)
-    return dicom.depth(path) if _extension(path) in dicom.EXTENSIONS else image.depth(path)
-
-
-def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tuple[Tensor, Tensor | None]:
-    window = reading.windows.get(modality)
-    if isinstance(window, str):
-        raise ValueError(  # noqa: TRY004  "auto" is a value like another
-            f"{path}: a window of its own contents is for NIfTI volumes; slices of a case would differ"
-        )
-    if _extension(path) not in dicom.EXTENSIONS:
-        return image.read(path, window, reading.table)
-    if index is None and (count := dicom.frames(path)) > 1:
-        raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
-    return dicom.read(path, 1 if index is None else index, window, reading.table)
-
-
-def _split(path: Path) -> tuple[Path, int | None]:
-    """Split FILE#k into the file and k. A plain image may be called so itself."""
-    numbered = re.fullmatch(r"(.+)#(\d{1,9})", path.name, re.ASCII)
-    if numbered and Path(numbered[1]).suffix.lower() in {".dcm", ".nii", ".gz"}:
-        return path.with_name(numbered[1]), int(numbered[2])
-    return path, None
 
 
 def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading) -> tuple[list[Entry], list[str]]:
@@ -208,7 +103,7 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
         if not files and not any(path.parent == folder for path in refused):
             others = sorted({path.suffix or path.name for path in folder.iterdir() if path.is_file()})
             held = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
-            problems.append(f"{folder}: no {held}; expected {', '.join(EXTENSIONS)}")
+            problems.append(f"{folder}: no {held}; expected {', '.join(formats.SUFFIXES)}")
             return [], problems
     for name in sorted((files_a.keys() ^ files_b.keys()) - {stem(path) for path in refused}, key=natural):
         path, other = (files_a[name], second) if name in files_a else (files_b[name], first)
@@ -217,9 +112,10 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
     for name in sorted(files_a.keys() & files_b.keys(), key=natural):
         a, b = files_a[name], files_b[name]
         try:
-            for index in _slices(a, b, reading):
+            numbers = formats.numbers(a, b, reading)
+            for index in [""] if numbers is None else [f"#{number}" for number in numbers]:
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
-                read = partial(read_pair, path_a, path_b, kind.name, (first.name, second.name), reading)
+                read = partial(formats.read_pair, path_a, path_b, kind.name, (first.name, second.name), reading)
                 found.append(Entry(kind.name, name + index, None, read))
         except ValueError as error:
             problems.append(str(error))
@@ -228,24 +124,6 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
 
 def _of_case(entry: Entry, case: str | None) -> Entry:
     return replace(entry, case=case, read=partial(cast("partial[Pair]", entry.read), case=case))
-
-
-def _slices(a: Path, b: Path, reading: Reading) -> Iterable[str]:
-    """Give what is added to the names of two files for each slice they hold; an image adds nothing."""
-    if _are_volumes(a, b):
-        return [f"#{k}" for k in range(nifti.length(a, reading.axis))]
-    count, other = (dicom.frames(path) if _extension(path) in dicom.EXTENSIONS else 1 for path in (a, b))
-    if count != other:
-        raise ValueError(f"{a}: {count} frames, but {b} has {other}; they pair one by one")
-    return [""] if count == 1 else [f"#{k}" for k in range(1, count + 1)]
-
-
-def _are_volumes(a: Path, b: Path) -> bool:
-    """Say whether two files are NIfTI volumes. Raises ValueError if only one is: an image has no place in space."""
-    for path, other in ((a, b), (b, a)):
-        if nifti.is_volume(path) and not nifti.is_volume(other):
-            raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
-    return nifti.is_volume(a)
 
 
 def _is_kind(folder: Path, deep: int = DEPTH) -> bool:
@@ -305,9 +183,4 @@ def _inside(path: Path, root: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    return _extension(path) in EXTENSIONS and not path.name.startswith(".") and not path.is_dir()
-
-
-def _extension(path: Path) -> str:
-    name = path.name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+    return formats.suffix(path) != "" and not path.name.startswith(".") and not path.is_dir()

@@ -1,11 +1,11 @@
-"""Reading files: every kind of PNG gives the grey levels it holds, and what cannot be read is named."""
+"""Reading and writing pictures: every kind of PNG gives the grey levels it holds, and what cannot be read is named."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fusebench.datasets import colour, folder, image
+from fusebench.datasets import colour, formats, image, layouts
 from fusebench.datasets.reading import Reading, Window
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,44 +21,6 @@ def save(path: Path, pixels: np.ndarray = GREY, mode: str | None = None) -> Path
     picture = Image.fromarray(pixels)
     (picture.convert(mode) if mode else picture).save(path)
     return path
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Path:
-    """Give the common layout with two cases of CT/MRI and one CT/PET pair."""
-    for name in ("2004", "2010", "16003"):
-        for modality in ("CT", "MRI"):
-            save(tmp_path / "CT-MRI" / modality / f"{name}.png")
-    for modality in ("CT", "PET"):
-        save(tmp_path / "PET-CT" / modality / "brain01.png")
-    return tmp_path
-
-
-def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
-    found = [(e.dataset, e.name, e.case) for e in folder.entries(layout, Reading(case="atlas"))]
-    assert found == [
-        ("CT-MRI", "2004", "2"),
-        ("CT-MRI", "2010", "2"),
-        ("CT-MRI", "16003", "16"),
-        ("PET-CT", "brain01", "brain01"),
-    ]
-
-
-def test_the_name_of_a_kind_orders_its_sources(layout: Path) -> None:
-    kinds = {entry.dataset: entry.read().modalities for entry in folder.entries(layout)}
-    assert kinds == {"CT-MRI": ("CT", "MRI"), "PET-CT": ("PET", "CT")}
-
-
-def test_one_kind_may_be_named_itself(layout: Path) -> None:
-    assert len(folder.entries(layout / "CT-MRI")) == 3
-
-
-def test_any_two_modalities_pair_and_extensions_may_differ(tmp_path: Path) -> None:
-    save(tmp_path / "tno" / "ir" / "05.png")
-    save(tmp_path / "tno" / "vi" / "05.tif")
-    save(tmp_path / "tno" / "vi" / ".hidden.png")
-    (entry,) = folder.entries(tmp_path)
-    assert entry.read().modalities == ("ir", "vi")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +72,7 @@ def test_merged_chroma_lies_between_its_sources(first: float, second: float) -> 
 def test_a_coloured_source_lends_the_pair_its_chroma(tmp_path: Path) -> None:
     rgb = np.zeros((4, 6, 3), dtype=np.uint8)
     rgb[..., 0] = GREY
-    pair = folder.read_pair(save(tmp_path / "ct.png"), save(tmp_path / "pet.png", rgb), "CT-PET")
+    pair = formats.read_pair(save(tmp_path / "ct.png"), save(tmp_path / "pet.png", rgb), "CT-PET")
     assert pair.chroma is not None
     assert pair.chroma[1].max() > 0.4
 
@@ -151,19 +113,19 @@ def test_a_coloured_source_becomes_the_scalar_it_shows(tmp_path: Path) -> None:
     # Luma falls from yellow to red; uptake rises.
     rgb = colour._table("atlas-pet")[[0, 126, 190, 255]].round().astype(np.uint8)[None].repeat(2, axis=0)
     pet, ct = save(tmp_path / "pet.png", rgb), save(tmp_path / "ct.png", GREY[:2, :4])
-    pair = folder.read_pair(ct, pet, "CT-PET", reading=Reading(table="atlas-pet"))
+    pair = formats.read_pair(ct, pet, "CT-PET", reading=Reading(table="atlas-pet"))
     assert (255 * pair.b[0]).round().tolist() == [0, 126, 190, 255]
     assert pair.chroma is None
-    luma = folder.read_pair(ct, pet, "CT-PET").b[0]
+    luma = formats.read_pair(ct, pet, "CT-PET").b[0]
     assert luma[2] < luma[1]
     with pytest.raises(ValueError, match=r"pet.png: .*not coloured by the table hot: .*atlas-pet would fit"):
-        folder.read_pair(ct, pet, "CT-PET", reading=Reading(table="hot"))
+        formats.read_pair(ct, pet, "CT-PET", reading=Reading(table="hot"))
 
 
 def test_real_pseudo_colour_is_of_the_atlas_tables(shared: Path) -> None:
     for kind, table in (("PET-MRI", "atlas-pet"), ("SPECT-MRI", "atlas-spect"), ("CT-SPECT", "atlas-spect")):
-        entries = folder.entries(shared / "data" / "medical" / kind, Reading(table=table))
-        for path in (path for entry in entries[::9] for path in folder.files(entry) if folder.depth(path) == "3 x 8"):
+        entries = layouts.entries(shared / "data" / "medical" / kind, Reading(table=table))
+        for path in (path for entry in entries[::9] for path in layouts.files(entry) if formats.depth(path) == "3 x 8"):
             with Image.open(path) as picture:
                 # The 128 colours of one table and the 40 of another are that far off 256.
                 assert colour._nearest(np.asarray(picture), table)[1] < 2
@@ -179,72 +141,10 @@ def test_12_bits_in_16_and_real_numbers_need_a_window(tmp_path: Path) -> None:
         assert image.read(real, Window(-1, 1))[0].flatten().tolist() == [0, 0.5, 1, 1]
 
 
-def test_links_within_the_folder_are_followed(layout: Path) -> None:
-    (layout / "CT-MRI" / "CT" / "2005.png").symlink_to("2004.png")
-    (layout / "CT-MRI" / "MRI" / "2005.png").symlink_to(layout / "CT-MRI" / "MRI" / "2010.png")
-    assert len(folder.entries(layout)) == 5
-
-
-def test_an_empty_folder_is_named(layout: Path) -> None:
-    (layout / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"empty: no pairs; expected"):
-        folder.entries(layout / "empty")
-    (layout / "PET-CT" / "CT" / "brain01.png").unlink()
-    with pytest.raises(ValueError, match=r"PET-CT/CT: no images: an empty folder"):
-        folder.entries(layout)
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nowhere: no such folder"):
-        folder.entries(tmp_path / "nowhere")
-
-
-def test_a_kind_with_a_third_folder_is_named(layout: Path) -> None:
-    save(layout / "CT-MRI" / "MASK" / "2004.png")
-    with pytest.raises(ValueError, match=r"CT-MRI: holds 3 folders \(CT, MASK, MRI\)"):
-        folder.entries(layout)
-
-
-def test_what_cannot_be_read_is_no_image(layout: Path) -> None:
-    (layout / "PET-CT" / "CT" / "brain01.png").rename(layout / "PET-CT" / "CT" / "brain01.gif")
-    with pytest.raises(ValueError, match=r"PET-CT/CT: no images that can be read, only \.gif"):
-        folder.entries(layout)
-
-
-def test_a_picture_beside_the_modalities_is_no_pair(layout: Path) -> None:
-    save(layout / "CT-MRI" / "preview.png")
-    assert len(folder.entries(layout)) == 4
-
-
-def test_a_kind_has_its_name_however_it_is_reached(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(layout / "CT-MRI")
-    for root in (Path(), Path("MRI/..")):
-        assert {entry.dataset for entry in folder.entries(root)} == {"CT-MRI"}
-
-
-def test_a_name_that_cannot_be_printed_is_refused(layout: Path) -> None:
-    (layout / "CT-MRI" / "CT" / "a\nb.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="cannot be printed"):
-        folder.entries(layout)
-
-
-def test_a_file_without_partner_is_named(layout: Path) -> None:
-    save(layout / "CT-MRI" / "CT" / "2005.png")
-    save(layout / "CT-MRI" / "CT" / "2006.png")
-    with pytest.raises(ValueError, match=r"CT/2005.png: no partner in .*MRI;.*and 1 more"):
-        folder.entries(layout)
-
-
-def test_two_files_of_one_name_are_refused(layout: Path) -> None:
-    save(layout / "CT-MRI" / "CT" / "2004.tif")
-    with pytest.raises(ValueError, match="unique"):
-        folder.entries(layout)
-
-
 def test_sizes_that_differ_name_both_files(tmp_path: Path) -> None:
     first, second = save(tmp_path / "a.png"), save(tmp_path / "b.png", GREY[:3])
     with pytest.raises(ValueError, match=r"a.png is 4 x 6 but .*b.png is 3 x 6"):
-        folder.read_pair(first, second, "x")
+        formats.read_pair(first, second, "x")
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
@@ -318,14 +218,3 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> N
 def test_a_lossy_file_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="without loss"):
         image.write(torch.from_numpy(GREY), tmp_path / "x.jpg")
-
-
-def test_real_pairs_are_read(shared: Path) -> None:
-    entries = folder.entries(shared / "data" / "medical")
-    kinds = {entry.dataset for entry in entries}
-    assert kinds >= {"CT-MRI", "CT-PET", "SPECT-MRI"}
-    cases = {entry.case for entry in entries if entry.dataset == "CT-MRI"}
-    assert cases == {"2", "16", "21", "28", "34"}
-    first = {entry.dataset: entry for entry in reversed(entries)}
-    assert first["CT-PET"].read().size == (512, 512)
-    assert first["SPECT-MRI"].read().chroma is not None

@@ -1,0 +1,179 @@
+"""The formats that are read, a line each; and how two files of any of them become a pair."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets.pair import Pair
+from fusebench.datasets.reading import AS_STATED, Reading, Window
+from torch import Tensor
+
+Read = Callable[[Path, int, Window | None, str | None], tuple[Tensor, Tensor | None]]
+ReadBoth = Callable[[Path, Path, int, tuple[str, str], Reading], tuple[Tensor, Tensor]]
+
+
+class Format(NamedTuple):
+    """How the files of a format are named, and what is read of them.
+
+    Parameters
+    ----------
+    suffixes
+        What the names of its files end in, in small letters.
+    depth
+        Says with how many bits, or as what type of number, a file holds a pixel.
+    numbers
+        Gives the numbers of a file's frames, or of its slices along an axis; None where a file is one image.
+    read
+        Reads an image, or the frame of a number, through a window or a colour table, as grey and chroma; None for
+        volumes, which are read two at a time.
+    read_both
+        Reads the slice of a number of one volume, and what another shows there; None for images.
+    """
+
+    suffixes: tuple[str, ...]
+    depth: Callable[[Path], str]
+    numbers: Callable[[Path, str], range] | None = None
+    read: Read | None = None
+    read_both: ReadBoth | None = None
+
+
+PICTURE = Format(image.EXTENSIONS, image.depth, read=lambda path, _, window, table: image.read(path, window, table))
+FORMATS = (
+    PICTURE,
+    Format(dicom.EXTENSIONS, dicom.depth, dicom.numbers, read=dicom.read),
+    Format(nifti.EXTENSIONS, nifti.depth, nifti.numbers, read_both=nifti.read),
+)
+SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
+
+
+def suffix(path: Path) -> str:
+    """Give what of a file's name says its format, which may be .nii.gz; "" where nothing does."""
+    return max((end for end in SUFFIXES if path.name.lower().endswith(end)), key=len, default="")
+
+
+def stem(path: Path) -> str:
+    """Name of a file without what says its format.
+
+    Examples
+    --------
+    >>> stem(Path("brain.nii.gz")), stem(Path("brain.v2"))
+    ('brain', 'brain.v2')
+    """
+    return path.name[: len(path.name) - len(suffix(path))]
+
+
+def of(path: Path) -> Format:
+    """Give the format that a file is read as: that of its suffix, or a picture."""
+    return next((known for known in FORMATS if suffix(path) in known.suffixes), PICTURE)
+
+
+def split(path: Path) -> tuple[Path, int | None]:
+    """Split FILE#k into the file and k. A plain image may be called so itself."""
+    numbered = re.fullmatch(r"(.+)#(\d{1,9})", path.name, re.ASCII)
+    if numbered and of(path.with_name(numbered[1])).numbers:
+        return path.with_name(numbered[1]), int(numbered[2])
+    return path, None
+
+
+def numbers(a: Path, b: Path, reading: Reading = AS_STATED) -> range | None:
+    """Give the numbers of the slices or frames of two files that pair; None where both are one image.
+
+    Raises
+    ------
+    ValueError
+        If only one is a volume, or the frames of the two do not pair one by one.
+    """
+    if _are_volumes(a, b):
+        return _numbers(a, reading)
+    first, second = _numbers(a, reading), _numbers(b, reading)
+    if len(first) != len(second):
+        raise ValueError(f"{a}: {len(first)} frames, but {b} has {len(second)}; they pair one by one")
+    return first if len(first) > 1 else None
+
+
+def read_pair(
+    first: Path,
+    second: Path,
+    dataset: str,
+    modalities: tuple[str, str] = ("a", "b"),
+    reading: Reading = AS_STATED,
+    *,
+    case: str | None = None,
+) -> Pair:
+    """Read two image files as one pair, of a case if it is known.
+
+    FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
+    slice of the first unless it names its own.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or the two do not go together; the message names it.
+    """
+    (path_a, index_a), (path_b, index_b) = split(first), split(second)
+    chroma: Tensor | None
+    if _are_volumes(path_a, path_b):
+        if index_a is None:
+            last = _numbers(path_a, reading)[-1]
+            raise ValueError(f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}")
+        if index_b not in {None, index_a}:
+            raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
+        a, b = cast("ReadBoth", of(path_a).read_both)(path_a, path_b, index_a, modalities, reading)
+        coloured: tuple[str, ...] = ()
+        chroma = None
+    else:
+        a, chroma_a = _read(path_a, index_a, modalities[0], reading)
+        b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
+        if a.shape != b.shape:
+            sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
+            raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
+        coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
+        chroma = colour.merge(chroma_a, chroma_b)
+    name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
+    return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
+
+
+def channels(path: Path) -> Tensor:
+    """Read a coloured image file as R, G and B: (3, H, W), uint8. Raises ValueError, naming the file.
+
+    As the file holds them; of a coloured DICOM file by way of luma and chroma, within one level.
+    """
+    path, index = split(path)
+    if of(path) is PICTURE:
+        return image.channels(path)
+    luma, chroma = dicom.read(path, index or 1)
+    if chroma is None:
+        raise ValueError(f"{path}: is no coloured image")
+    return image.quantise(colour.join(luma, chroma))
+
+
+def depth(path: Path) -> str:
+    """Say with how many bits, or as what type of number, an image file holds a pixel. Raises ValueError."""
+    path, _ = split(path)
+    return of(path).depth(path)
+
+
+def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tuple[Tensor, Tensor | None]:
+    window = reading.windows.get(modality)
+    if isinstance(window, str):
+        raise ValueError(  # noqa: TRY004  "auto" is a value like another
+            f"{path}: a window of its own contents is for NIfTI volumes; slices of a case would differ"
+        )
+    if index is None and (count := len(_numbers(path, reading))) > 1:
+        raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
+    return cast("Read", of(path).read)(path, 1 if index is None else index, window, reading.table)
+
+
+def _numbers(path: Path, reading: Reading) -> range:
+    count = of(path).numbers
+    return range(1, 2) if count is None else count(path, reading.axis)
+
+
+def _are_volumes(a: Path, b: Path) -> bool:
+    """Say whether two files are volumes. Raises ValueError if only one is: an image has no place in space."""
+    for path, other in ((a, b), (b, a)):
+        if of(path).read_both and not of(other).read_both:
+            raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
+    return of(a).read_both is not None

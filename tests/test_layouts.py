@@ -1,0 +1,128 @@
+"""Folders as they are laid out: which files are pairs, and what is none is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fusebench.datasets import layouts
+from fusebench.datasets.reading import Reading
+from PIL import Image
+
+GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+
+
+def save(path: Path, pixels: np.ndarray = GREY) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    """Give the common layout with two cases of CT/MRI and one CT/PET pair."""
+    for name in ("2004", "2010", "16003"):
+        for modality in ("CT", "MRI"):
+            save(tmp_path / "CT-MRI" / modality / f"{name}.png")
+    for modality in ("CT", "PET"):
+        save(tmp_path / "PET-CT" / modality / "brain01.png")
+    return tmp_path
+
+
+def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
+    found = [(e.dataset, e.name, e.case) for e in layouts.entries(layout, Reading(case="atlas"))]
+    assert found == [
+        ("CT-MRI", "2004", "2"),
+        ("CT-MRI", "2010", "2"),
+        ("CT-MRI", "16003", "16"),
+        ("PET-CT", "brain01", "brain01"),
+    ]
+
+
+def test_the_name_of_a_kind_orders_its_sources(layout: Path) -> None:
+    kinds = {entry.dataset: entry.read().modalities for entry in layouts.entries(layout)}
+    assert kinds == {"CT-MRI": ("CT", "MRI"), "PET-CT": ("PET", "CT")}
+
+
+def test_one_kind_may_be_named_itself(layout: Path) -> None:
+    assert len(layouts.entries(layout / "CT-MRI")) == 3
+
+
+def test_any_two_modalities_pair_and_extensions_may_differ(tmp_path: Path) -> None:
+    save(tmp_path / "tno" / "ir" / "05.png")
+    save(tmp_path / "tno" / "vi" / "05.tif")
+    save(tmp_path / "tno" / "vi" / ".hidden.png")
+    (entry,) = layouts.entries(tmp_path)
+    assert entry.read().modalities == ("ir", "vi")
+
+
+def test_links_within_the_folder_are_followed(layout: Path) -> None:
+    (layout / "CT-MRI" / "CT" / "2005.png").symlink_to("2004.png")
+    (layout / "CT-MRI" / "MRI" / "2005.png").symlink_to(layout / "CT-MRI" / "MRI" / "2010.png")
+    assert len(layouts.entries(layout)) == 5
+
+
+def test_an_empty_folder_is_named(layout: Path) -> None:
+    (layout / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty: no pairs; expected"):
+        layouts.entries(layout / "empty")
+    (layout / "PET-CT" / "CT" / "brain01.png").unlink()
+    with pytest.raises(ValueError, match=r"PET-CT/CT: no images: an empty folder"):
+        layouts.entries(layout)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        layouts.entries(tmp_path / "nowhere")
+
+
+def test_a_kind_with_a_third_folder_is_named(layout: Path) -> None:
+    save(layout / "CT-MRI" / "MASK" / "2004.png")
+    with pytest.raises(ValueError, match=r"CT-MRI: holds 3 folders \(CT, MASK, MRI\)"):
+        layouts.entries(layout)
+
+
+def test_what_cannot_be_read_is_no_image(layout: Path) -> None:
+    (layout / "PET-CT" / "CT" / "brain01.png").rename(layout / "PET-CT" / "CT" / "brain01.gif")
+    with pytest.raises(ValueError, match=r"PET-CT/CT: no images that can be read, only \.gif"):
+        layouts.entries(layout)
+
+
+def test_a_picture_beside_the_modalities_is_no_pair(layout: Path) -> None:
+    save(layout / "CT-MRI" / "preview.png")
+    assert len(layouts.entries(layout)) == 4
+
+
+def test_a_kind_has_its_name_however_it_is_reached(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(layout / "CT-MRI")
+    for root in (Path(), Path("MRI/..")):
+        assert {entry.dataset for entry in layouts.entries(root)} == {"CT-MRI"}
+
+
+def test_a_name_that_cannot_be_printed_is_refused(layout: Path) -> None:
+    (layout / "CT-MRI" / "CT" / "a\nb.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="cannot be printed"):
+        layouts.entries(layout)
+
+
+def test_a_file_without_partner_is_named(layout: Path) -> None:
+    save(layout / "CT-MRI" / "CT" / "2005.png")
+    save(layout / "CT-MRI" / "CT" / "2006.png")
+    with pytest.raises(ValueError, match=r"CT/2005.png: no partner in .*MRI;.*and 1 more"):
+        layouts.entries(layout)
+
+
+def test_two_files_of_one_name_are_refused(layout: Path) -> None:
+    save(layout / "CT-MRI" / "CT" / "2004.tif")
+    with pytest.raises(ValueError, match="unique"):
+        layouts.entries(layout)
+
+
+def test_real_pairs_are_read(shared: Path) -> None:
+    entries = layouts.entries(shared / "data" / "medical")
+    kinds = {entry.dataset for entry in entries}
+    assert kinds >= {"CT-MRI", "CT-PET", "SPECT-MRI"}
+    cases = {entry.case for entry in entries if entry.dataset == "CT-MRI"}
+    assert cases == {"2", "16", "21", "28", "34"}
+    first = {entry.dataset: entry for entry in reversed(entries)}
+    assert first["CT-PET"].read().size == (512, 512)
+    assert first["SPECT-MRI"].read().chroma is not None
