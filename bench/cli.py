@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fusebench.bench.engine.plan import Progress
     from fusebench.bench.provenance import Request
-    from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
     from fusebench.datasets.pair import Pair
     from fusebench.datasets.reading import Reading
@@ -228,10 +228,11 @@ def score_dir_(
 
 def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
-    from fusebench.bench import features, output, run
+    from fusebench.bench import features
+    from fusebench.bench.engine import run, store
     from fusebench.reports import figures, rankings, tables
 
-    with output.locked(out):
+    with store.locked(out):
         with _progress() as progress:
             summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
         texts = [*tables.write(out), rankings.write(out)]
@@ -327,7 +328,7 @@ def fuse_(
     Luma is fused; where a source is coloured its colour is put back, unless --grey. For --window the sources are called
     a and b.
     """
-    from fusebench.bench import run
+    from fusebench.bench.engine.work import fuse, shown_in_colour
     from fusebench.datasets import folder, image
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label, parse
@@ -347,8 +348,8 @@ def fuse_(
     reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
     pair = folder.read_pair(a, b, "fuse", reading=reading)
     with foreign.printing(label(fuser)):
-        fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
-    image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
+        fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
+    image.write(fused if grey or pair.chroma is None else shown_in_colour(fused, pair.chroma), out)
 
 
 @app.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --profile vifb --json")
@@ -382,12 +383,12 @@ def score_(
     whose colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench
     scores.
     """
-    from fusebench.bench import run
+    from fusebench.bench.engine.work import quantise
     from fusebench.metrics import base, chroma, profiles
     from tabulate import tabulate
 
     pair, grey, is_coloured = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
-    triple = run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey
+    triple = quantise(pair.a)[None], quantise(pair.b)[None], grey
     inside = None if mask is None else _read_mask(mask, *triple[:2])
     in_colour = (
         _channels(a, pair.a, coloured="a" in pair.coloured),
@@ -430,12 +431,12 @@ def explain_(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
-    from fusebench.bench import run
+    from fusebench.bench.engine.work import quantise
     from fusebench.bench.explain import explain
     from tabulate import tabulate
 
     pair, grey, _ = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
-    candidates = explain(run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey, metric, value)
+    candidates = explain(quantise(pair.a)[None], quantise(pair.b)[None], grey, metric, value)
     if as_json:
         rows = [{**c._asdict(), "score": _finite(c.score), "difference": _finite(c.difference)} for c in candidates]
         _print(json.dumps(rows, indent=1))
@@ -468,7 +469,7 @@ def record_(
 ) -> None:
     """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
     from fusebench.bench.check import compare, read_scores
-    from fusebench.bench.output import write_text
+    from fusebench.bench.engine.store import write_text
 
     if not record.parent.is_dir():
         raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
@@ -628,7 +629,7 @@ def _finite(score: float) -> float | str | None:
 
 def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pair, Tensor, bool]":
     """Read two sources, and their fusion as it is scored, (1, H, W) uint8, and whether it is coloured."""
-    from fusebench.bench.run import quantise
+    from fusebench.bench.engine.work import quantise
     from fusebench.datasets import folder, image
 
     pair = folder.read_pair(a, b, "score", reading=reading)
@@ -641,7 +642,7 @@ def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pa
 
 def _channels(path: Path, grey: "Tensor", *, coloured: bool) -> "Tensor":
     """Give an image's channels, (1, 3, H, W) uint8; of a grey one they are equal."""
-    from fusebench.bench.run import quantise
+    from fusebench.bench.engine.work import quantise
     from fusebench.datasets import folder
 
     return folder.channels(path)[None] if coloured else quantise(grey).expand(1, 3, -1, -1)
@@ -715,7 +716,7 @@ def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | N
 
 
 def _smoke(folder: Path) -> Path:
-    from fusebench.bench import run
+    from fusebench.bench.engine import run
 
     with _progress() as progress:
         summary = run.run(_suite("smoke", None, None), folder, name="smoke", jobs=_jobs(None), progress=progress)

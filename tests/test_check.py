@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from fusebench.bench.check import KEY, change, compare, read_scores, tolerance
-from fusebench.bench.output import write_rows
-from fusebench.bench.run import Result
+from fusebench.bench.engine.store import Result, write_rows
 from fusebench.bench.suite import smoke
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import label

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench import cli, run
+from fusebench.bench import cli
 from fusebench.bench.check import read_scores
+from fusebench.bench.engine import run
+from fusebench.bench.engine.work import quantise
 from fusebench.bench.external import rows
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
@@ -176,7 +178,7 @@ def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
     entries = [entry for entry in folder.entries(data) if entry.dataset == "CT-PET"]
     run.run(external(entries, tmp_path / "results"), tmp_path / "out", name="x")
     written = image.read(tmp_path / "out" / "fused" / "CT-PET" / "theirs" / "2010.png")[0]
-    assert torch.equal(run.quantise(written), run.quantise(image.read(path)[0]))
+    assert torch.equal(quantise(written), quantise(image.read(path)[0]))
 
 
 def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:

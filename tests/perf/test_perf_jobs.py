@@ -15,7 +15,8 @@ import json, resource, sys, time
 from functools import partial
 from pathlib import Path
 import torch
-from fusebench.bench import run, suite
+from fusebench.bench import suite
+from fusebench.bench.engine import run
 from fusebench.datasets.pair import Entry, Pair
 
 def pixels(n, size):

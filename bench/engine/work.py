@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from fusebench.bench.deadline import deadline
+from fusebench.bench.engine.deadline import deadline
 from fusebench.bench.external import External
 from fusebench.datasets import colour
 from fusebench.datasets.pair import Entry, Pair
