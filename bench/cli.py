@@ -4,7 +4,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from fusebench.bench.suite import Suite
     from fusebench.datasets.pair import Pair
     from fusebench.datasets.reading import Reading
+    from pandas import DataFrame
     from torch import Tensor
 
 RECORD = Path("tests/record.csv")
@@ -174,7 +174,7 @@ def bench_(
     and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data: another run's results
     are not replaced without --replace.
     """
-    from fusebench.bench.suite import beside
+    from fusebench.bench.catalogue import beside
 
     _configure(device, vgg16, weights)
     if name is not None and suite is not None:
@@ -217,7 +217,7 @@ def score_dir_(
     METHOD has an image is left out; a METHOD without a folder for a kind of pair has no row in its table. Any other
     image that is missing, or not of its pair's size, is a failure of its row.
     """
-    from fusebench.bench.suite import external
+    from fusebench.bench.catalogue import external
     from fusebench.datasets import catalogue
 
     reading = _reading(window, axis, interpolation, pseudo_colour, case)
@@ -228,7 +228,7 @@ def score_dir_(
 
 def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
-    from fusebench.bench import features
+    from fusebench.bench import paper
     from fusebench.bench.engine import run, store
     from fusebench.reports import figures, rankings, tables
 
@@ -236,8 +236,7 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
         with _progress() as progress:
             summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
         texts = [*tables.write(out), rankings.write(out)]
-        if "table1" in chosen:
-            features.write(chosen["table1"].entries[0].read(), out)
+        paper.write_features(chosen, out)
         figures.write(out, grey=grey)
     for text in texts:
         _print(text)
@@ -450,11 +449,10 @@ def check_(
     record: Annotated[Path, typer.Option(metavar="FILE", help="The record to compare with.")] = RECORD,
 ) -> None:
     """Recompute the suite smoke and compare it with the record; exit code 1 if any score moved."""
-    from fusebench.bench.check import compare, read_scores
+    from fusebench.bench.record import compare, read_scores
 
     before = read_scores(record)
-    with tempfile.TemporaryDirectory() as folder:
-        problems = compare(before, read_scores(_smoke(Path(folder))))
+    problems = compare(before, _recompute())
     for problem in problems:
         _print(problem)
     if problems:
@@ -468,21 +466,15 @@ def record_(
     record: Annotated[Path, typer.Option(metavar="FILE", help="The record to write.")] = RECORD,
 ) -> None:
     """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
-    from fusebench.bench.check import compare, read_scores
-    from fusebench.bench.engine.store import write_text
+    from fusebench.bench.record import compare, read_scores, write
 
     if not record.parent.is_dir():
         raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
     before = read_scores(record) if record.exists() else None
-    with tempfile.TemporaryDirectory() as folder:
-        scores = _smoke(Path(folder))
-        after = read_scores(scores)
-        if nans := int(after.score.isna().sum()):
-            raise ValueError(f"{nans} of {len(after)} scores are NaN; a record of them could not be checked")
-        for change in [] if before is None else compare(before, after):
-            _print(change)
-        # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
-        write_text(record, after.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
+    after = _recompute()
+    write(record, after)
+    for change in [] if before is None else compare(before, after):
+        _print(change)
     _print(f"{record}: {len(after)} scores")
 
 
@@ -700,7 +692,8 @@ def _reading_of_two(
 
 
 def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
-    from fusebench.bench.suite import SUITES, load
+    from fusebench.bench.catalogue import SUITES
+    from fusebench.bench.suite import load
     from fusebench.datasets import catalogue
     from fusebench.datasets.reading import AS_STATED
 
@@ -715,20 +708,18 @@ def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | N
     return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED, _notice), pairs)
 
 
-def _smoke(folder: Path) -> Path:
-    from fusebench.bench.engine import run
+def _recompute() -> "DataFrame":
+    from fusebench.bench.catalogue import SUITES
+    from fusebench.bench.record import recompute
 
     with _progress() as progress:
-        summary = run.run(_suite("smoke", None, None), folder, name="smoke", jobs=_jobs(None), progress=progress)
-    if summary.failures:
-        raise ValueError(f"failed: {summary.failures[0]}")
-    return folder / "scores.csv"
+        return recompute(SUITES["smoke"](), _jobs(None), progress)
 
 
 def _listing(what: Listing) -> list[tuple[str, ...]]:
     import dataclasses
 
-    from fusebench.bench.suite import SUITES
+    from fusebench.bench.catalogue import SUITES
     from fusebench.datasets.catalogue import DATASETS
     from fusebench.fusers.base import spell
     from fusebench.fusers.catalogue import known

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 import torch
 from fusebench.bench import cli
-from fusebench.bench.check import read_scores
+from fusebench.bench.catalogue import beside, classical, external
 from fusebench.bench.engine import run
 from fusebench.bench.engine.work import quantise
 from fusebench.bench.external import rows
+from fusebench.bench.paper import COLUMNS
 from fusebench.bench.provenance import Request
-from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
+from fusebench.bench.record import read_scores
+from fusebench.bench.suite import Table
 from fusebench.datasets import folder, image, phantom
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
