@@ -4,7 +4,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fusebench.bench.engine.plan import Progress
     from fusebench.bench.provenance import Request
-    from fusebench.bench.run import Progress
     from fusebench.bench.suite import Suite
     from fusebench.datasets.pair import Pair
     from fusebench.datasets.reading import Reading
+    from pandas import DataFrame
     from torch import Tensor
 
 RECORD = Path("tests/record.csv")
@@ -174,7 +174,7 @@ def bench_(
     and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data: another run's results
     are not replaced without --replace.
     """
-    from fusebench.bench.suite import beside
+    from fusebench.bench.catalogue import beside
 
     _configure(device, vgg16, weights)
     if name is not None and suite is not None:
@@ -217,7 +217,7 @@ def score_dir_(
     METHOD has an image is left out; a METHOD without a folder for a kind of pair has no row in its table. Any other
     image that is missing, or not of its pair's size, is a failure of its row.
     """
-    from fusebench.bench.suite import external
+    from fusebench.bench.catalogue import external
     from fusebench.datasets import catalogue
 
     reading = _reading(window, axis, interpolation, pseudo_colour, case)
@@ -228,15 +228,15 @@ def score_dir_(
 
 def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
-    from fusebench.bench import features, output, run
+    from fusebench.bench import paper
+    from fusebench.bench.engine import run, store
     from fusebench.reports import figures, rankings, tables
 
-    with output.locked(out):
+    with store.locked(out):
         with _progress() as progress:
             summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
         texts = [*tables.write(out), rankings.write(out)]
-        if "table1" in chosen:
-            features.write(chosen["table1"].entries[0].read(), out)
+        paper.write_features(chosen, out)
         figures.write(out, grey=grey)
     for text in texts:
         _print(text)
@@ -327,7 +327,7 @@ def fuse_(
     Luma is fused; where a source is coloured its colour is put back, unless --grey. For --window the sources are called
     a and b.
     """
-    from fusebench.bench import run
+    from fusebench.bench.engine.work import fuse, shown_in_colour
     from fusebench.datasets import formats, image
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label, parse
@@ -347,8 +347,8 @@ def fuse_(
     reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
     pair = formats.read_pair(a, b, "fuse", reading=reading)
     with foreign.printing(label(fuser)):
-        fused = run.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
-    image.write(fused if grey or pair.chroma is None else run.shown_in_colour(fused, pair.chroma), out)
+        fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
+    image.write(fused if grey or pair.chroma is None else shown_in_colour(fused, pair.chroma), out)
 
 
 @app.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --profile vifb --json")
@@ -382,12 +382,12 @@ def score_(
     whose colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench
     scores.
     """
-    from fusebench.bench import run
+    from fusebench.datasets.image import quantise
     from fusebench.metrics import base, chroma, profiles
     from tabulate import tabulate
 
     pair, grey, is_coloured = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
-    triple = run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey
+    triple = quantise(pair.a)[None], quantise(pair.b)[None], grey
     inside = None if mask is None else _read_mask(mask, *triple[:2])
     in_colour = (
         _channels(a, pair.a, coloured="a" in pair.coloured),
@@ -431,12 +431,12 @@ def explain_(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
-    from fusebench.bench import run
     from fusebench.bench.explain import explain
+    from fusebench.datasets.image import quantise
     from tabulate import tabulate
 
     pair, grey, _ = _read_triple(a, b, fused, _reading_of_two(window, axis, interpolation))
-    candidates = explain(run.quantise(pair.a)[None], run.quantise(pair.b)[None], grey, metric, value)
+    candidates = explain(quantise(pair.a)[None], quantise(pair.b)[None], grey, metric, value)
     if as_json:
         rows = [{**c._asdict(), "score": _finite(c.score), "difference": _finite(c.difference)} for c in candidates]
         _print(json.dumps(rows, indent=1))
@@ -450,11 +450,10 @@ def check_(
     record: Annotated[Path, typer.Option(metavar="FILE", help="The record to compare with.")] = RECORD,
 ) -> None:
     """Recompute the suite smoke and compare it with the record; exit code 1 if any score moved."""
-    from fusebench.bench.check import compare, read_scores
+    from fusebench.bench.record import compare, read_scores
 
     before = read_scores(record)
-    with tempfile.TemporaryDirectory() as folder:
-        problems = compare(before, read_scores(_smoke(Path(folder))))
+    problems = compare(before, _recompute())
     for problem in problems:
         _print(problem)
     if problems:
@@ -468,21 +467,15 @@ def record_(
     record: Annotated[Path, typer.Option(metavar="FILE", help="The record to write.")] = RECORD,
 ) -> None:
     """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
-    from fusebench.bench.check import compare, read_scores
-    from fusebench.bench.output import write_text
+    from fusebench.bench.record import compare, read_scores, write
 
     if not record.parent.is_dir():
         raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
     before = read_scores(record) if record.exists() else None
-    with tempfile.TemporaryDirectory() as folder:
-        scores = _smoke(Path(folder))
-        after = read_scores(scores)
-        if nans := int(after.score.isna().sum()):
-            raise ValueError(f"{nans} of {len(after)} scores are NaN; a record of them could not be checked")
-        for change in [] if before is None else compare(before, after):
-            _print(change)
-        # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
-        write_text(record, after.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
+    after = _recompute()
+    write(record, after)
+    for change in [] if before is None else compare(before, after):
+        _print(change)
     _print(f"{record}: {len(after)} scores")
 
 
@@ -629,8 +622,8 @@ def _finite(score: float) -> float | str | None:
 
 def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pair, Tensor, bool]":
     """Read two sources, and their fusion as it is scored, (1, H, W) uint8, and whether it is coloured."""
-    from fusebench.bench.run import quantise
     from fusebench.datasets import formats, image
+    from fusebench.datasets.image import quantise
 
     pair = formats.read_pair(a, b, "score", reading=reading)
     grey, chroma = image.read(fused)
@@ -642,8 +635,8 @@ def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pa
 
 def _channels(path: Path, grey: "Tensor", *, coloured: bool) -> "Tensor":
     """Give an image's channels, (1, 3, H, W) uint8; of a grey one they are equal."""
-    from fusebench.bench.run import quantise
     from fusebench.datasets import formats
+    from fusebench.datasets.image import quantise
 
     return formats.channels(path)[None] if coloured else quantise(grey).expand(1, 3, -1, -1)
 
@@ -700,7 +693,8 @@ def _reading_of_two(
 
 
 def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
-    from fusebench.bench.suite import SUITES, load
+    from fusebench.bench.catalogue import SUITES
+    from fusebench.bench.suite import load
     from fusebench.datasets import catalogue
     from fusebench.datasets.reading import AS_STATED
 
@@ -715,20 +709,18 @@ def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | N
     return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED, _notice), pairs)
 
 
-def _smoke(folder: Path) -> Path:
-    from fusebench.bench import run
+def _recompute() -> "DataFrame":
+    from fusebench.bench.catalogue import SUITES
+    from fusebench.bench.record import recompute
 
     with _progress() as progress:
-        summary = run.run(_suite("smoke", None, None), folder, name="smoke", jobs=_jobs(None), progress=progress)
-    if summary.failures:
-        raise ValueError(f"failed: {summary.failures[0]}")
-    return folder / "scores.csv"
+        return recompute(SUITES["smoke"](), _jobs(None), progress)
 
 
 def _listing(what: Listing) -> list[tuple[str, ...]]:
     import dataclasses
 
-    from fusebench.bench.suite import SUITES
+    from fusebench.bench.catalogue import SUITES
     from fusebench.datasets.catalogue import DATASETS
     from fusebench.fusers.base import spell
     from fusebench.fusers.catalogue import known

@@ -17,7 +17,8 @@ import nibabel
 import numpy as np
 import onnx
 import pytest
-from fusebench.bench import cli, output
+from fusebench.bench import cli
+from fusebench.bench.engine import store
 from fusebench.fusers import multifocus_weights, vgg16_weights
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
@@ -530,7 +531,7 @@ def test_bad_input_is_one_line_that_names_it(
     assert "fault of the program" not in err
     assert "\x1b" not in err
     # A run's folder and its lock may be there, and nothing else.
-    new = {str(lab.root / "results"), str(lab.root / "results" / output.LOCK)}
+    new = {str(lab.root / "results"), str(lab.root / "results" / store.LOCK)}
     assert {name: content for name, content in contents(lab.root).items() if name not in new} == before
 
 

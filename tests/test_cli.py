@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fusebench.bench import cli, suite
-from fusebench.bench.check import read_scores
-from fusebench.bench.suite import Table
+from fusebench.bench import catalogue, cli
+from fusebench.bench.record import read_scores
+from fusebench.bench.suite import Suite, Table
 from fusebench.datasets import image, phantom
 from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.trivial import Average, Maximum
@@ -53,12 +53,12 @@ def sources(tmp_path: Path) -> tuple[Path, Path]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the suites small: trivial fusers on small synthetic pairs."""
 
-    def table(*_: object) -> suite.Suite:
+    def table(*_: object) -> Suite:
         pairs = phantom.entries(["CT-PET"], 64)[50:52]
         return {"table3": Table("Methods, CT-PET", (Average(), Maximum()), pairs, PROFILES["seed"])}
 
     for name in ("paper", "smoke"):
-        monkeypatch.setitem(suite.SUITES, name, table)
+        monkeypatch.setitem(catalogue.SUITES, name, table)
 
 
 @pytest.mark.usefixtures("small")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from fusebench.bench import cluster, keys, output, run
+from fusebench.bench.engine import cluster, keys, run, store
+from fusebench.bench.engine.work import Row, Task, pixels_sha256
 from fusebench.bench.external import External
-from fusebench.bench.work import Row, Task, pixels_sha256
 from fusebench.datasets.image import png
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.multifocus import MultiFocusCNN
@@ -106,7 +106,7 @@ def there(address: str, count: int) -> None:
 def contents(out: Path) -> dict[str, bytes]:
     """Give what a run wrote, but for the time of day."""
     files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", output.LOCK}}
+    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 class Meanwhile(threading.Thread):

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from fusebench.bench import run
+from fusebench.bench.engine import run
 from fusebench.bench.suite import Table, select
 from fusebench.datasets import formats, layouts, nifti
 from fusebench.datasets.reading import Reading, Window

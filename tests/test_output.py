@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from fusebench.bench import cli, output, run
+from fusebench.bench import cli
+from fusebench.bench.engine import run, store
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
@@ -27,7 +28,7 @@ def suite(*fusers: Fuser, pairs: str = "pq") -> Suite:
 
 def contents(out: Path) -> dict[str, bytes]:
     files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name != output.LOCK}
+    return {name: content for name, content in files.items() if name != store.LOCK}
 
 
 MINE = Request(data="/data/mine")
@@ -63,7 +64,7 @@ def test_an_interrupted_run_counts_too(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ValueError, match="holds an interrupted run of mine on /data/mine"):
         run.run(suite(), tmp_path, name="other", request=MINE)
     assert run.run(suite(Average(), Maximum()), tmp_path, name="mine", request=MINE).reused == 0
-    assert not (tmp_path / output.AREA).exists()
+    assert not (tmp_path / store.AREA).exists()
 
 
 @pytest.mark.parametrize("place", ["fused/holiday.png", "fused/CT-MRI/average/another.png", "colour/CT-MRI/mine/p.png"])

@@ -14,7 +14,8 @@ from fusebench.metrics.catalogue import METRICS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("datasets", "fusers", "metrics", "bench", "reports")
-MODULES = sorted(f"fusebench.{p}.{f.stem}" for p in PACKAGES for f in (ROOT / p).glob("*.py") if f.stem != "__init__")
+FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+MODULES = [".".join(("fusebench", *f.relative_to(ROOT).with_suffix("").parts)) for f in FILES if f.stem != "__init__"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -31,8 +32,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     inside = [name for name in names if ".dist-info/" not in name]
     assert inside
-    assert all(re.fullmatch(rf"fusebench/({'|'.join(PACKAGES)})/\w+\.\w+", name) for name in inside)
-    sources = {f"fusebench/{p}/{f.name}" for p in PACKAGES for f in (ROOT / p).glob("*.py")}
+    assert all(re.fullmatch(rf"fusebench/({'|'.join(PACKAGES)})/(\w+/)*\w+\.\w+", name) for name in inside)
+    sources = {f"fusebench/{file.relative_to(ROOT).as_posix()}" for file in FILES}
     assert sources == {name for name in inside if name.endswith(".py")}
 
 
@@ -46,7 +47,7 @@ def test_every_import_points_the_way_the_house_is_built() -> None:
         "reports": {"reports"},
     }
     for package, may in allowed.items():
-        for file in (ROOT / package).glob("*.py"):
+        for file in (ROOT / package).rglob("*.py"):
             imported = set(re.findall(r"from fusebench\.(\w+)|from fusebench import (\w+)", file.read_text()))
             found = {name for pair in imported for name in pair if name}
             if file.name == "cli.py":

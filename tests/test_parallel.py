@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fusebench.bench import output, run
-from fusebench.bench.deadline import deadline
+from fusebench.bench.engine import run, store
+from fusebench.bench.engine.deadline import deadline
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.fusers.wavelet import Wavelet
@@ -32,7 +32,7 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
 def contents(out: Path) -> dict[str, bytes]:
     """Give what a run wrote, but for the time of day and, of the journal, the order."""
     files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", output.LOCK}}
+    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 def test_jobs_do_not_change_a_byte(tmp_path: Path, methods: Any) -> None:

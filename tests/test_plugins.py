@@ -12,7 +12,8 @@ import pytest
 import torch
 from fusebench.bench import cli
 from fusebench.bench.contract import CLAUSES, check
-from fusebench.bench.suite import load, paper
+from fusebench.bench.paper import paper
+from fusebench.bench.suite import load
 from fusebench.datasets import image, phantom
 from fusebench.fusers import catalogue
 from fusebench.fusers.base import label, parse

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from fusebench.bench import run
-from fusebench.bench.suite import paper
+from fusebench.bench.engine import run
+from fusebench.bench.paper import paper
 from fusebench.datasets import phantom
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.reports import readme, tables

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.output import write_rows
-from fusebench.bench.run import Loss, Result
+from fusebench.bench.engine.store import Loss, Result, write_rows
 from fusebench.reports import figures, rankings, tables
 from PIL import Image
 

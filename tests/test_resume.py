@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from fusebench.bench import keys, output, provenance, run
-from fusebench.bench.journal import Journal, Line
+from fusebench.bench import provenance
+from fusebench.bench.engine import keys, run, store
+from fusebench.bench.engine.journal import Journal, Line
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import Fuser
@@ -63,7 +64,7 @@ KINDS = ("CT-MRI", "CT-PET")
 def contents(out: Path) -> dict[str, bytes]:
     """Give what a run wrote and does not depend on the time of day."""
     files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", output.LOCK}}
+    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 def killed(out: Path, last: int, of: Suite, methods: Any) -> bool:
@@ -131,7 +132,7 @@ def test_killed_in_the_middle_of_the_exchange_it_ends_with_the_new_results(
             return step(*arguments)
 
         with monkeypatch.context() as patched:
-            patched.setattr(output, "remove", partial(cut, output.remove))
+            patched.setattr(store, "remove", partial(cut, store.remove))
             patched.setattr(Path, "rename", lambda path, to, cut=cut, rename=Path.rename: cut(rename, path, to))
             try:
                 run.run(suite(2), out, name="x")
@@ -270,7 +271,7 @@ def test_a_second_run_on_a_folder_says_so_and_stops(tmp_path: Path) -> None:
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        with output.locked(tmp_path):
+        with store.locked(tmp_path):
             os.write(ready[1], b"x")
             os.read(done[0], 1)
         os._exit(0)

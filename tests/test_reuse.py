@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from fusebench.bench import contract, run
+from fusebench.bench import contract
+from fusebench.bench.engine import run
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers import foreign

@@ -14,10 +14,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from fusebench.bench import run
+from fusebench.bench.engine import run
+from fusebench.bench.engine.plan import make_plan, read_pairs
+from fusebench.bench.engine.work import Row, Task, fuse, pixels_sha256, quantise, work
+from fusebench.bench.paper import paper
 from fusebench.bench.provenance import Request
-from fusebench.bench.suite import Suite, Table, paper, select, smoke
-from fusebench.bench.work import Row, Task, pixels_sha256, work
+from fusebench.bench.record import smoke
+from fusebench.bench.suite import Suite, Table, select
 from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import Reading, parse_windows
@@ -54,7 +57,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         pair = next(e for e in suite["table1"].entries if e.name == row["pair"]).read()
         fused = image.read(tmp_path / "fused" / "CT-MRI" / row["fuser"] / f"{row['pair']}.png")[0]
         metric = next(m for m in METRICS if m.label == row["metric"])
-        triple = (run.quantise(x)[None] for x in (pair.a, pair.b, fused))
+        triple = (quantise(x)[None] for x in (pair.a, pair.b, fused))
         # Another number of threads may sum in another order; metrics whose windows do not fit are NaN.
         assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
     colour = image.read(tmp_path / "colour" / "CT-MRI" / "average" / "p.png")
@@ -189,7 +192,7 @@ def test_a_fuser_that_breaks_its_contract_is_named(result: Tensor) -> None:
             return result
 
     with pytest.raises(ValueError, match=r"^broken returned"):
-        run.fuse(Broken(), torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))
+        fuse(Broken(), torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))
 
 
 def test_bad_data_costs_no_work(tmp_path: Path) -> None:
@@ -225,8 +228,8 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
         "table1": Table("x", (Average(), Counting()), entries[:1], (SF,)),
         "table2": Table("y", (Average(), Counting()), entries, (MI,)),
     }
-    seen = run._read(suite, lambda *_: None)
-    plan = run._plan(suite, seen, "cuda", None)
+    seen = read_pairs(suite, lambda *_: None)
+    plan = make_plan(suite, seen, "cuda", None)
     batches = [([e.name for e in task.entries], [label(row.fuser) for row in task.rows]) for task in plan.tasks]
     # p is scored by SF too, so it goes alone.
     assert batches == [
@@ -238,10 +241,10 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
         (["qq"], ["counting"]),
     ]
     # What is fused together belongs to the key, and so does the kind of device.
-    alone = run._plan({"table2": replace(suite["table2"], entries=entries[2:3])}, seen, "cuda", None)
+    alone = make_plan({"table2": replace(suite["table2"], entries=entries[2:3])}, seen, "cuda", None)
     name = ("CT-MRI", "rrr", "average")
     assert alone.items[name].key != plan.items[name].key
-    assert run._plan(suite, seen, "cpu", None).items[name].key != plan.items[name].key
+    assert make_plan(suite, seen, "cpu", None).items[name].key != plan.items[name].key
 
 
 def test_a_batch_gives_what_its_pairs_give() -> None:
@@ -310,7 +313,7 @@ def test_a_folder_with_somebody_elses_tables_is_left_alone(tmp_path: Path) -> No
 
 def test_quantisation_clips_and_rounds_half_to_even() -> None:
     x = torch.tensor([-0.1, 0.5 / 255, 1.5 / 255, 0.999, 1.2], dtype=torch.float64)
-    assert run.quantise(x).tolist() == [0, 0, 2, 255, 255]
+    assert quantise(x).tolist() == [0, 0, 2, 255, 255]
 
 
 def test_the_paper_suite_is_the_papers() -> None:

@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench import cli, run
-from fusebench.bench.check import read_scores
+from fusebench.bench import cli
+from fusebench.bench.catalogue import beside, classical, external
+from fusebench.bench.engine import run
 from fusebench.bench.external import rows
+from fusebench.bench.paper import COLUMNS
 from fusebench.bench.provenance import Request
-from fusebench.bench.suite import COLUMNS, Table, beside, classical, external
+from fusebench.bench.record import read_scores
+from fusebench.bench.suite import Table
 from fusebench.datasets import image, layouts, phantom
+from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.fusers.trivial import Average
@@ -176,7 +180,7 @@ def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
     entries = [entry for entry in layouts.entries(data) if entry.dataset == "CT-PET"]
     run.run(external(entries, tmp_path / "results"), tmp_path / "out", name="x")
     written = image.read(tmp_path / "out" / "fused" / "CT-PET" / "theirs" / "2010.png")[0]
-    assert torch.equal(run.quantise(written), run.quantise(image.read(path)[0]))
+    assert torch.equal(quantise(written), quantise(image.read(path)[0]))
 
 
 def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import json, resource, sys, time
 from functools import partial
 from pathlib import Path
 import torch
-from fusebench.bench import run, suite
+from fusebench.bench.catalogue import classical
+from fusebench.bench.engine import run
 from fusebench.datasets.pair import Entry, Pair
 
 def pixels(n, size):
@@ -26,7 +27,7 @@ if __name__ == "__main__":
     out, count, size, jobs = sys.argv[1], *map(int, sys.argv[2:])
     entries = [Entry("CT-MRI", str(n), str(n), partial(pixels, n, size)) for n in range(count)]
     begun = time.monotonic()
-    assert not run.run(suite.classical(entries), Path(out), name="x", jobs=jobs).failures
+    assert not run.run(classical(entries), Path(out), name="x", jobs=jobs).failures
     seconds = time.monotonic() - begun
     most = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(json.dumps({"seconds": seconds, "parent": most[0] / 1024, "largest worker": most[1] / 1024}))

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from fusebench.bench import keys
+from fusebench.bench.engine import keys
+from fusebench.bench.engine.pool import AGAIN, LOST, Pool, Submit
+from fusebench.bench.engine.work import Outcome, Row, Task, work
 from fusebench.bench.external import External
-from fusebench.bench.pool import AGAIN, LOST, Pool, Submit
-from fusebench.bench.work import Outcome, Row, Task, work
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.trivial import SourceA
 from fusebench.metrics.base import Metric

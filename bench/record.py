@@ -1,16 +1,58 @@
-"""Has a score moved? Recomputed scores against the record in git."""
+"""Has a score moved? The suite smoke, the record of its scores in git, and what counts as the same score."""
 
 import math
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
-from fusebench.bench.suite import smoke
+from fusebench.bench.engine.plan import Progress
+from fusebench.bench.engine.run import run
+from fusebench.bench.engine.store import SCORES, write_text
+from fusebench.bench.suite import Suite, Table, middle_slices
+from fusebench.datasets import phantom
 from fusebench.fusers.base import label
+from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.multifocus import MultiFocusCNN
+from fusebench.fusers.trivial import Average, SourceA, SourceB
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.profiles import PROFILES
 
 KEY = ["dataset", "pair", "fuser", "metric"]
+
+
+def smoke() -> Suite:
+    """Build what the record holds: every fuser, layer and metric on small synthetic pairs, in under a minute.
+
+    The layers run in float64 and shorter than the protocol: in float32 the protocol's scores differ by percents
+    between processors, some metrics' by tens of percents, and a gate that wide would let anything through. So the
+    protocol itself is judged by the paper's metrics alone. MS_SSIM needs more than 64 x 64 pixels, so
+    three fusers run on a whole slice too.
+    """
+    middle = middle_slices(phantom.entries(size=64))
+    small = tuple(metric for metric in METRICS if metric.name != "MS_SSIM")
+    # Undefined for a source returned untouched: 0/0, and the logarithm of no error.
+    of_sources = tuple(metric for metric in small if metric.name not in {"SCD", "PSNR"})
+    defaults = tuple(metric for metric in small if not metric.variant)
+    # Another kind than those above: a pair's name says nothing of its size.
+    whole = middle_slices(phantom.entries(["PET-MRI"]))
+    # On pairs this small the multi-focus network finds one source in focus everywhere.
+    sources = (SourceA(), SourceB(), MultiFocusCNN())
+    methods = tuple(cls() for cls in FUSERS if cls() not in {*sources, VGG16LBFGS()})
+    layers = tuple(VGG16LBFGS(layer=layer, rounds=2, iterations=4, precision="float64") for layer in LAYERS)
+    return {
+        "smoke": Table("Every method, small synthetic pairs", methods, middle, small),
+        "smoke-sources": Table("A source returned untouched", sources, middle, of_sources),
+        "smoke-protocol": Table("The paper's protocol", (VGG16LBFGS(),), middle, PROFILES["seed"]),
+        "smoke-layers": Table("Every layer in float64, a small synthetic pair", layers, middle[:1], defaults),
+        "smoke-whole": Table(
+            "Every metric, a synthetic slice", (Average(), Wavelet(), MultiFocusCNN(variant="medical")), whole, METRICS
+        ),
+    }
 
 
 def change(old: float, new: float) -> float:
@@ -90,6 +132,23 @@ def compare(record: pd.DataFrame, found: pd.DataFrame) -> list[str]:
             relative = f"{100 * (new - old) / abs(old):+.4g} %" if old else "from zero"
             problems.append(f"{_spell(key)}: {old:.12g} -> {new:.12g} ({relative}, tolerance {allowed:g})")
     return problems
+
+
+def recompute(suite: Suite, jobs: int, progress: Progress) -> pd.DataFrame:
+    """Run a suite, such as `smoke`, in so many processes and give its scores. Raises ValueError if anything fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        summary = run(suite, Path(folder), name="smoke", jobs=jobs, progress=progress)
+        if summary.failures:
+            raise ValueError(f"failed: {summary.failures[0]}")
+        return read_scores(Path(folder) / SCORES)
+
+
+def write(path: Path, scores: pd.DataFrame) -> None:
+    """Write a record. Raises ValueError if a score is NaN, which could not be checked."""
+    if nans := int(scores.score.isna().sum()):
+        raise ValueError(f"{nans} of {len(scores)} scores are NaN; a record of them could not be checked")
+    # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
+    write_text(path, scores.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
 
 
 def _spell(key: Iterable[str]) -> str:

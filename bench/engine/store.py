@@ -1,4 +1,7 @@
-"""The folder of a run: written beside the old results, which stay until the new ones are complete.
+"""The folder of a run: its files, their columns, and how they take the place of an older run's.
+
+This module needs the standard library alone, so that what reads a run can import it. A run is written beside the old
+results, which stay until the new ones are complete.
 
 A run writes into OUT/.running, which is there until it is finished, however often it is interrupted. Then the folder's
 list of contents, `complete.json`, says that it is whole, its contents take the place of the old run's, and it goes. A
@@ -13,15 +16,56 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
+RUN, SCORES, LOSSES, FAILURES = "run.json", "scores.csv", "losses.csv", "failures.csv"
+FUSED, COLOUR = IMAGES = ("fused", "colour")
 # What a run and the reports on it write; anything else in the folder is left alone.
-OWNED = (
-    *("run.json", "scores.csv", "losses.csv", "failures.csv", "journal.jsonl", "features.npz"),
-    *("fused", "colour", "tables", "figures"),
-)
-IMAGES = ("fused", "colour")
+OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", "features.npz", *IMAGES, "tables", "figures")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
+
+Name = tuple[str, str, str]  # dataset, pair, fuser's label
+
+
+class Result(NamedTuple):
+    """One row of scores.csv; every field but the score is its key."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    metric: str
+    score: float
+
+
+class Loss(NamedTuple):
+    """One row of losses.csv: an evaluation of an iterative fuser."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    round: int
+    evaluation: int
+    loss: float
+
+
+class Failure(NamedTuple):
+    """One row of failures.csv: a fuser that gave no image of a pair, or a metric that gave no score of it."""
+
+    dataset: str
+    pair: str
+    fuser: str
+    metric: str  # "" where there is no image
+    reason: str
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
+
+
+def image_path(name: Name) -> Path:
+    """Say where an item's image lies, under `fused` or `colour`."""
+    dataset, pair, fuser = name
+    return Path(dataset, fuser, f"{pair}.png")
 
 
 @contextmanager
@@ -74,7 +118,7 @@ def begin(out: Path) -> Path:
 def read_run(folder: Path) -> dict[str, Any] | None:
     """Read what `run.json` says of the run that a folder holds; None where there is none."""
     try:
-        read = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        read = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return read if isinstance(read, dict) and "suite" in read and isinstance(read.get("tables"), dict) else None

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fusebench.bench import output
-from fusebench.bench.work import Losses
-
-Name = tuple[str, str, str]  # dataset, pair, fuser's label
+from fusebench.bench.engine import store
+from fusebench.bench.engine.store import Name, image_path
+from fusebench.bench.engine.work import Losses
 
 
 class Line(NamedTuple):
@@ -88,7 +87,7 @@ class Journal:
         lines = []
         for line, images in finished:
             for folder, content in images.items():
-                output.write_bytes(self.folder / folder / image_path(line.name), content)
+                store.write_bytes(self.folder / folder / image_path(line.name), content)
             lines.append(line)
         self._append(lines)
 
@@ -100,20 +99,20 @@ class Journal:
         taken = list(lines)
         for line in taken if other is not self else ():
             for folder in line.images:
-                output.link(other.folder / folder / image_path(line.name), self.folder / folder / image_path(line.name))
+                store.link(other.folder / folder / image_path(line.name), self.folder / folder / image_path(line.name))
         self._append(taken)
 
     def keep(self, names: Iterable[Name]) -> None:
         """Drop every other line, and every image that no line speaks of."""
         kept = list(names)
-        output.write_bytes(self._path, b"".join(_spell(self[name]) for name in kept), synced=True)
+        store.write_bytes(self._path, b"".join(_spell(self[name]) for name in kept), synced=True)
         self._read()
         wanted = {self.folder / folder / image_path(name) for name in kept for folder in self[name].images}
-        for path in output.images(self.folder):
+        for path in store.images(self.folder):
             if path not in wanted:
                 path.unlink()
-        for folder in output.IMAGES:
-            output.remove_empty(self.folder / folder)
+        for folder in store.IMAGES:
+            store.remove_empty(self.folder / folder)
 
     def _append(self, lines: list[Line]) -> None:
         if not lines:
@@ -131,12 +130,6 @@ class Journal:
         for line, content in zip(lines, contents, strict=True):
             self._places[line.name] = line.key, self._end
             self._end += len(content)
-
-
-def image_path(name: Name) -> Path:
-    """Say where an item's image lies, under `fused` or `colour`."""
-    dataset, pair, fuser = name
-    return Path(dataset, fuser, f"{pair}.png")
 
 
 def _write(file: int, content: bytes, path: Path) -> None:

@@ -32,7 +32,7 @@ from fusebench.metrics.base import Metric
 # Distributions that are known by their versions, and the names they are imported by.
 PACKAGES = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PyWavelets": "pywt"}
 # What the bench itself makes of a pair, besides fusers and metrics.
-OWN = ("fusebench.bench.work", "fusebench.datasets.image", "fusebench.datasets.colour")
+OWN = ("fusebench.bench.engine.work", "fusebench.datasets.image", "fusebench.datasets.colour")
 FUSERS, METRICS = "fusebench.fusers.catalogue", "fusebench.metrics.catalogue"
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.check import KEY, change, compare, read_scores, tolerance
-from fusebench.bench.output import write_rows
-from fusebench.bench.run import Result
-from fusebench.bench.suite import smoke
+from fusebench.bench.engine.store import Result, write_rows
+from fusebench.bench.record import KEY, change, compare, read_scores, smoke, tolerance
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import label
 from fusebench.fusers.wavelet import Wavelet
@@ -59,7 +57,7 @@ def test_the_figure_is_the_metrics_own(monkeypatch: pytest.MonkeyPatch) -> None:
         metric.label: metric.rounding for metric in METRICS
     }
     assert all(metric.rounding == 1e-9 for metric in METRICS if not metric.variant)
-    monkeypatch.setattr("fusebench.bench.check._stated", lambda: ({}, {"SF": 0.1}))
+    monkeypatch.setattr("fusebench.bench.record._stated", lambda: ({}, {"SF": 0.1}))
     assert compare(table([WAVELET]), table([WAVELET._replace(score=21.9)])) == []
     assert compare(table([WAVELET]), table([WAVELET._replace(score=22.1)]))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from fusebench.bench.deadline import deadline
+from fusebench.bench.engine.deadline import deadline
 from fusebench.bench.external import External
 from fusebench.datasets import colour
 from fusebench.datasets.image import from_png, png, quantise

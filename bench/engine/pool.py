@@ -13,8 +13,8 @@ from itertools import islice
 from typing import NamedTuple
 
 import torch
-from fusebench.bench.deadline import GRACE
-from fusebench.bench.work import Outcome, Task, failed, work
+from fusebench.bench.engine.deadline import GRACE
+from fusebench.bench.engine.work import Outcome, Task, failed, work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 AGAIN = "the same command goes on where it stopped"

@@ -1,0 +1,96 @@
+"""Every suite of the bench, and the rows of other people's results beside them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from fusebench.bench.external import External
+from fusebench.bench.external import rows as external_rows
+from fusebench.bench.paper import BY_LAYER, by_method, in_order, paper
+from fusebench.bench.record import smoke
+from fusebench.bench.suite import Suite, select
+from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.pair import Entry
+from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
+
+
+def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
+    """Build tables of every fuser that is neither iterative nor neural, on every pair: one for each kind.
+
+    With a number of pairs, on so many of each kind (`select`).
+    """
+    methods = tuple(cls() for cls in CLASSICAL)
+    kinds = {kind: (methods, _all(listed, pairs)) for kind, listed in in_order(entries).items()}
+    return by_method("Classical methods", kinds)
+
+
+def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, say: Say = silent) -> Suite:
+    """Build tables of the methods whose images a folder holds, beside the trivial rows: one for each kind it has.
+
+    On every pair of which some method has an image, or on so many of each kind. A method stands in the tables of the
+    kinds it has a folder for. `say` is told, in a line each, what is left out by either. Where the folder has a row of
+    a trivial one's name, that one is shown.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no image of any pair; see `bench.external.rows` too.
+    """
+    kinds = in_order(entries)
+    rows = external_rows(results, [entry for listed in kinds.values() for entry in listed])
+    shown = {kind: [e for e in listed if any(row.has(kind, e.name) for row in rows)] for kind, listed in kinds.items()}
+    left = [f"{len(kinds[k]) - len(shown[k])} of {len(kinds[k])} ({k})" for k in kinds if len(shown[k]) < len(kinds[k])]
+    if not any(shown.values()):
+        first = next(iter(kinds.values()))[0]
+        raise ValueError(f"{results}: no image of any pair; expected METHOD/{first.dataset}/{first.name}.png")
+    if left:
+        say(f"pairs without any method's image are left out: {', '.join(left)}")
+    theirs = {row.name for row in rows}
+    trivial = tuple(cls() for cls in TRIVIAL if cls.name not in theirs)
+    tables = {
+        kind: ((*trivial, *_of_kinds(rows, {kind}, say)), _all(listed, pairs))
+        for kind, listed in shown.items()
+        if listed
+    }
+    return by_method("External results", tables)
+
+
+def beside(suite: Suite, results: Path, say: Say = silent) -> Suite:
+    """Add the methods whose images a folder holds to a suite's tables of methods: to all but that of the layers.
+
+    To the tables of the kinds that a method has a folder for; `say` is told which methods a table is without.
+
+    Raises
+    ------
+    ValueError
+        If there is a row of that name.
+    """
+    rows = external_rows(results, [entry for table in suite.values() for entry in table.entries])
+    tables = dict(suite)
+    for name, table in suite.items():
+        kinds = {entry.dataset for entry in table.entries}
+        theirs = _of_kinds(rows, kinds, say) if name != BY_LAYER else ()
+        if clash := {row.name for row in theirs} & {label(fuser) for fuser in table.fusers}:
+            raise ValueError(f"{results}: {min(clash)} is a row of the suite; give the folder another name")
+        tables[name] = replace(table, fusers=(*table.fusers, *theirs))
+    return tables
+
+
+def _of_kinds(rows: tuple[External, ...], kinds: set[str], say: Say) -> tuple[Fuser, ...]:
+    """Give the methods that have results for one of these kinds, and say which have none.
+
+    They stand in a table: they have a name and options, and `work` knows that they are read, not called.
+    """
+    there = [row for row in rows if kinds & dict(row.folders).keys()]
+    if others := [row.name for row in rows if row not in there]:
+        say(f"no results for {' or '.join(sorted(kinds))}, and so no row there: {', '.join(others)}")
+    return cast("tuple[Fuser, ...]", tuple(there))
+
+
+def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
+    return select(entries, len(entries) if pairs is None else pairs)
+
+
+SUITES: Mapping[str, Callable[..., Suite]] = {"paper": paper, "classical": classical, "smoke": smoke}

@@ -1,0 +1,1 @@
+"""The run: from a suite to the files in its folder."""

@@ -1,0 +1,180 @@
+"""What a run is to do: every pair read and checked, and each (pair, fuser) an item with its keys, in tasks."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from fusebench.bench.engine.keys import Keys, weights
+from fusebench.bench.engine.store import Name
+from fusebench.bench.engine.work import Row, Task, pixels_sha256
+from fusebench.bench.external import External
+from fusebench.bench.suite import Suite
+from fusebench.datasets.pair import Entry
+from fusebench.fusers import foreign
+from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.catalogue import CLASSICAL
+from fusebench.metrics.base import Metric
+
+T = TypeVar("T")
+
+# On a GPU same-sized pairs go through a fuser together, so many at a time. On a CPU that gains nothing, and a score
+# would depend on its neighbours.
+BATCH = 16
+
+# Called with what is being done, how much of it is done, and of how much.
+Progress = Callable[[str, int, int], None]
+
+
+class Seen(NamedTuple):
+    """What is kept of a pair that was read and checked: enough to group it and to say which pixels were used."""
+
+    size: tuple[int, int]
+    modalities: tuple[str, str]
+    coloured: tuple[str, ...]
+    synthetic: bool
+    sha256: str
+
+
+class Item(NamedTuple):
+    """What is to be known of a fuser on a pair: its image's key, the digest of the pixels, and its metrics."""
+
+    key: str | None
+    pixels: str
+    metrics: tuple[Metric, ...]
+
+
+class Plan(NamedTuple):
+    """What a run is to do: tasks in the order of the tables, and what is to be known of each item."""
+
+    tasks: list[Task]
+    items: dict[Name, Item]
+    keys: Keys
+    doubts: dict[str, str]  # by label, why what a fuser gives is not to be taken over
+    entries: list[Entry]
+    seen: dict[tuple[str, str], Seen]
+    weights: dict[str, str]
+
+
+def read_pairs(suite: Suite, progress: Progress) -> dict[tuple[str, str], Seen]:
+    """Read and check every pair, one at a time."""
+    entries = unique(entry for table in suite.values() for entry in table.entries)
+    seen: dict[tuple[str, str], Seen] = {}
+    for done, entry in enumerate(entries):
+        progress("reading the pairs", done, len(entries))
+        pair = entry.read()
+        seen[entry.dataset, entry.name] = Seen(
+            pair.size, pair.modalities, pair.coloured, pair.synthetic, pixels_sha256(pair)
+        )
+    for table in suite.values():
+        for fuser, entry in product(table.fusers, table.entries):
+            size, least = seen[entry.dataset, entry.name].size, getattr(fuser, "least", 1)
+            if min(size) < least:
+                raise ValueError(
+                    f"{entry.dataset}/{entry.name}: {size[0]} x {size[1]} pixels; {label(fuser)} needs at least "
+                    f"{least} x {least}"
+                )
+    return seen
+
+
+def make_plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, timeout: float | None) -> Plan:
+    """Put together what is to be done, and the key of each item.
+
+    Raises
+    ------
+    ValueError
+        If two fusers have one label, a label holds a slash, or weights are missing or wrong.
+    """
+    entries = unique(entry for table in suite.values() for entry in table.entries)
+    fusers = unique(fuser for table in suite.values() for fuser in table.fusers)
+    labels = [label(fuser) for fuser in fusers]
+    for index, name in enumerate(labels):
+        if name in labels[:index]:
+            raise ValueError(f"two different fusers are called {name}; a row has a name of its own")
+        if Path(name).name != name or "\\" in name:
+            raise ValueError(f"{name}: names a folder, so it holds no slash; an option that does is marked NEVER_SHOWN")
+    tasks = [
+        Task(batch, tuple(seen[entry.dataset, entry.name].sha256 for entry in batch), rows, device, timeout)
+        for batch, rows in _rows(suite, seen, BATCH if device.startswith("cuda") else 1)
+    ]
+    known = Keys(device)
+    doubts = {label(fuser): doubt for fuser in fusers if (doubt := _doubt(type(fuser), known) or foreign.doubt(fuser))}
+    for metric in unique(metric for table in suite.values() for metric in table.metrics):
+        if doubt := _doubt(metric.score, known):
+            warnings.warn(f"{metric.label}: {doubt}, so it is computed in every run", stacklevel=3)
+    items: dict[Name, Item] = {}
+    for task in tasks:
+        for row, (index, entry) in product(task.rows, enumerate(task.entries)):
+            pixels = known.pixels(task.sha256, index, seen[entry.dataset, entry.name].size)
+            key = known.fused(pixels, row.fuser, entry.dataset, entry.name) if label(row.fuser) not in doubts else None
+            items[entry.dataset, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
+    named = dict(filter(None, (weights(fuser) for fuser in fusers)))
+    return Plan(tasks, items, known, doubts, entries, seen, named)
+
+
+def _doubt(thing: object, known: Keys) -> str:
+    """Say why the code of a class or a function is unknown; "" where it is known."""
+    home = foreign.home(thing)
+    if known.code(home) is not None:
+        return ""
+    return f"no file has the code that runs ({home}: a notebook, or edited since its import)"
+
+
+def _rows(
+    suite: Suite, seen: dict[tuple[str, str], Seen], most: int
+) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
+    """Give each (fuser, pair) once, in the order of the tables, with the metrics of every table it stands in.
+
+    What goes together: pairs of one kind and size, at most so many; and the classical fusers, which cost less than the
+    metrics do. Any other fuser stands alone, so that work is spread evenly.
+    """
+    wanted = _wanted(suite)
+    for table in suite.values():
+        groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
+        for entry in table.entries:
+            groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
+        cheap = [fuser for fuser in table.fusers if isinstance(fuser, (*CLASSICAL, External))]
+        clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
+        for group in groups.values():
+            for start, cluster in product(range(0, len(group), most), clusters):
+                yield from _alike(cluster, group[start : start + most], wanted)
+
+
+def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:
+    """Say by which metrics each fuser's result on each pair is scored: by those of every table it stands in."""
+    wanted: dict[Name, dict[Metric, None]] = {}
+    for table in suite.values():
+        for fuser, entry in product(table.fusers, table.entries):
+            wanted.setdefault((entry.dataset, entry.name, label(fuser)), {}).update(dict.fromkeys(table.metrics))
+    return {name: tuple(metrics) for name, metrics in wanted.items()}
+
+
+def _alike(
+    cluster: Sequence[Fuser], batch: Sequence[Entry], wanted: dict[Name, tuple[Metric, ...]]
+) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
+    """Put together which fusers of a cluster go through which pairs; what is given is wanted no more."""
+    found: dict[tuple[Entry, ...], list[Row]] = {}
+    for fuser in cluster:
+        alike: dict[tuple[Metric, ...], list[Entry]] = {}
+        for entry in batch:
+            name = entry.dataset, entry.name, label(fuser)
+            if name in wanted:
+                alike.setdefault(wanted.pop(name), []).append(entry)
+        for metrics, entries in alike.items():
+            found.setdefault(tuple(entries), []).append(Row(fuser, metrics))
+    return ((entries, tuple(rows)) for entries, rows in found.items())
+
+
+def describe_pairs(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Give what is known of each pair, by kind and name."""
+    pairs: dict[str, dict[str, Any]] = {}
+    for entry in plan.entries:
+        sight = plan.seen[entry.dataset, entry.name]
+        pairs.setdefault(entry.dataset, {})[entry.name] = {"case": entry.case, **sight._asdict()}
+    return pairs
+
+
+def unique(items: Iterable[T]) -> list[T]:
+    """Drop repetitions and keep the order."""
+    return list(dict.fromkeys(items))
