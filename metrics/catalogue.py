@@ -5,6 +5,7 @@ from fusebench.metrics import (
     edge_transfer,
     error,
     feature_mutual_information,
+    fusion_quality,
     multiscale_edge,
     mutual_information,
     nonlinear_correlation,
@@ -29,6 +30,7 @@ METRICS: tuple[Metric, ...] = (
     *phase_congruency.RECORDS,
     *error.RECORDS,
     *structural_similarity.RECORDS,
+    *fusion_quality.RECORDS,
     *visual_information_fidelity.RECORDS,
     *perceptual.RECORDS,
 )

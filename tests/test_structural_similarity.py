@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fusebench.metrics import structural_similarity as family
+from fusebench.metrics import fusion_quality as weighted
+from fusebench.metrics import structural_similarity as plain
 from fusebench.metrics.base import Metric
 from fusebench.metrics.catalogue import METRICS
-from fusebench.metrics.structural_similarity import (
-    SCALES,
+from fusebench.metrics.fusion_quality import (
     covariance_fusion_quality,
     edge_fusion_quality,
     fusion_quality,
-    multiscale_structural_similarity,
     similarity_fusion_quality,
-    structural_similarity,
     weighted_fusion_quality,
 )
+from fusebench.metrics.structural_similarity import SCALES, multiscale_structural_similarity, structural_similarity
 from scipy import ndimage
 from skimage import metrics as skimage
 from torch import Tensor
@@ -215,7 +214,8 @@ def test_q_y_can_leave_out_flat_windows(noise: torch.Generator) -> None:
     assert torch.allclose(similarity_fusion_quality(a, b, fused, flat=False), lively, rtol=CLOSED)
 
 
-SMALL = [record for record in family.RECORDS if record.name != "MS_SSIM"]  # those that 16 x 16 pixels have
+# Those that 16 x 16 pixels have.
+SMALL = [record for record in (*plain.RECORDS, *weighted.RECORDS) if record.name != "MS_SSIM"]
 
 
 @pytest.mark.parametrize("record", SMALL, ids=lambda record: record.label)
@@ -320,4 +320,4 @@ def test_published_codes_give_the_same(
 
 def test_mefbs_q_c_is_exact_where_no_window_is_flat_but_lit(oracle: Callable[[str], Any]) -> None:
     images, values = oracle("crop64_f_avg")
-    assert family.Q_C_MEFB.score(*images).item() == pytest.approx(values["mefb"]["Q_C"], rel=1e-9)
+    assert weighted.Q_C_MEFB.score(*images).item() == pytest.approx(values["mefb"]["Q_C"], rel=1e-9)

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fusebench.metrics.base import sharing
-from fusebench.metrics.structural_similarity import BOX_8, GAUSSIAN_7, GAUSSIAN_11
+from fusebench.metrics.fusion_quality import BOX_8, GAUSSIAN_7
+from fusebench.metrics.structural_similarity import GAUSSIAN_11
 from fusebench.metrics.visual_information_fidelity import WINDOWS
 from fusebench.metrics.windows import Window, blur, box, gaussian, local_covariance, local_moments
 
