@@ -32,6 +32,9 @@ perf: .venv       ## timings, as ratios against a reference in the same run
 parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folder of reference values
 	PYTHONPATH=tests .venv/bin/python tests/test_profiles.py
 
+processors: .venv ## write docs/processors.md anew: what other instruction sets make of the scores; 10 minutes
+	PYTHONPATH=tests .venv/bin/python tests/test_processors.py
+
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
 	.venv/bin/python -m fusebench.bench.train_multifocus fusers/multifocus.safetensors
 
@@ -49,4 +52,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity train-multifocus readme setup help
+.PHONY: bench check record test test-all lint types perf parity processors train-multifocus readme setup help

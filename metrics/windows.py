@@ -106,7 +106,7 @@ def _means(image: Tensor, window: Window) -> tuple[Tensor, Tensor]:
 
 
 def _covariance_along(x: Tensor, y: Tensor, mean_x: Tensor, mean_y: Tensor, window: Window, *, axis: int) -> Tensor:
-    total = torch.zeros_like(mean_x + mean_y)
+    total = torch.zeros_like(max(mean_x, mean_y, key=len))  # one of the two may stand for all images of the other
     length = total.shape[axis]
     for i, weight in enumerate(window if length else ()):
         from_mean = x.narrow(axis, i, length) - mean_x
