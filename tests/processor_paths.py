@@ -35,6 +35,8 @@ def run(code: str, path: Mapping[str, str]) -> str:
     """
     others = {name for variables in PATHS.values() for name in variables}
     environment = {name: value for name, value in os.environ.items() if name not in others} | path
+    # Beside other work threads that spin while they wait cost minutes.
+    environment["OMP_WAIT_POLICY"] = "passive"
     # -P: the folder it runs in may hold modules with the names of packages.
     command = [sys.executable, "-P", "-c", code]
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
