@@ -1,6 +1,7 @@
 """The formats that are read, a line each; and how two files of any of them become a pair."""
 
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,12 +16,14 @@ ReadBoth = Callable[[Path, Path, int, tuple[str, str], Reading], tuple[Tensor, T
 
 
 class Format(NamedTuple):
-    """How the files of a format are named, and what is read of them.
+    """How the files of a format are told, and what is read of them.
 
     Parameters
     ----------
     suffixes
         What the names of its files end in, in small letters.
+    is_one
+        Says of the first bytes of a file, unpacked, whether it is of this format.
     depth
         Says with how many bits, or as what type of number, a file holds a pixel.
     numbers
@@ -33,18 +36,20 @@ class Format(NamedTuple):
     """
 
     suffixes: tuple[str, ...]
+    is_one: Callable[[bytes], bool]
     depth: Callable[[Path], str]
     numbers: Callable[[Path, str], range] | None = None
     read: Read | None = None
     read_both: ReadBoth | None = None
 
 
-PICTURE = Format(image.EXTENSIONS, image.depth, read=lambda path, _, window, table: image.read(path, window, table))
+PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
 FORMATS = (
     PICTURE,
-    Format(dicom.EXTENSIONS, dicom.depth, dicom.numbers, read=dicom.read),
-    Format(nifti.EXTENSIONS, nifti.depth, nifti.numbers, read_both=nifti.read),
+    Format(dicom.EXTENSIONS, dicom.is_one, dicom.depth, dicom.numbers, read=dicom.read),
+    Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read),
 )
+HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 
 
@@ -64,9 +69,17 @@ def stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix(path))]
 
 
+def told(path: Path) -> Format | None:
+    """Give the format of a file by its first bytes or, where they say nothing, its suffix; None of any other file."""
+    head = _head(path)
+    by_bytes = (known for known in FORMATS if known.is_one(head))
+    by_suffix = (known for known in FORMATS if suffix(path) in known.suffixes)
+    return next(by_bytes, None) or next(by_suffix, None)
+
+
 def of(path: Path) -> Format:
-    """Give the format that a file is read as: that of its suffix, or a picture."""
-    return next((known for known in FORMATS if suffix(path) in known.suffixes), PICTURE)
+    """Give the format that a file is read as: what it is told to be, or a picture."""
+    return told(path) or PICTURE
 
 
 def split(path: Path) -> tuple[Path, int | None]:
@@ -177,3 +190,15 @@ def _are_volumes(a: Path, b: Path) -> bool:
         if of(path).read_both and not of(other).read_both:
             raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
     return of(a).read_both is not None
+
+
+def _head(path: Path) -> bytes:
+    """Read the first bytes of a file, unpacked; none of what is no regular file or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        return zlib.decompressobj(31).decompress(head, HEAD) if head.startswith(b"\x1f\x8b") else head
+    except (OSError, ValueError, zlib.error):
+        return b""

@@ -15,9 +15,15 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+EXTENSIONS: tuple[str, ...] = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")  # whatever a file is called; Pillow would run Ghostscript on PostScript
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"\xff\xd8\xff")
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+
+
+def is_one(head: bytes) -> bool:
+    """Say whether a file that begins so is PNG, TIFF, BMP or JPEG."""
+    return head.startswith(MAGIC)
 
 
 def read(path: Path, window: Window | None = None, table: str | None = None) -> tuple[Tensor, Tensor | None]:

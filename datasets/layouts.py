@@ -25,9 +25,10 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
 
-    Files are told by their extension. A NIfTI volume, whose partner is one too, and a DICOM file of several frames
-    are a case each, and every slice of them is a pair: NAME#0, NAME#1, ... along the axis of `reading`, and NAME#1,
-    NAME#2, ... as frames are counted. No slice is left out for what it shows.
+    Files are told by their first bytes or, where these say nothing, by their extension. A NIfTI volume, whose partner
+    is one too, and a DICOM file of several frames are a case each, and every slice of them is a pair: NAME#0, NAME#1,
+    ... along the axis of `reading`, and NAME#1, NAME#2, ... as frames are counted. No slice is left out for what it
+    shows.
 
     Raises
     ------
@@ -183,4 +184,6 @@ def _inside(path: Path, root: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    return formats.suffix(path) != "" and not path.name.startswith(".") and not path.is_dir()
+    # What DICOM calls DICOMDIR is an index of other files.
+    hidden = path.name.startswith(".") or path.name == "DICOMDIR"
+    return not hidden and not path.is_dir() and formats.told(path) is not None
