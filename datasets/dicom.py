@@ -146,7 +146,8 @@ def _padding(stored: npt.NDArray[Any], ds: "Dataset") -> npt.NDArray[np.bool_]:
     ends = [ds.PixelPaddingValue, ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue)]
     # Of signed pixels some writers give the value as unsigned.
     low, high = sorted(np.array(ends).astype(stored.dtype))
-    return (low <= stored) & (stored <= high)
+    padded: npt.NDArray[np.bool_] = (low <= stored) & (stored <= high)
+    return padded
 
 
 def _windowed(values: npt.NDArray[Any], center: float, width: float, function: str) -> Tensor:

@@ -45,9 +45,9 @@ class Format(NamedTuple):
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
 FORMATS = (
-    PICTURE,
     Format(dicom.EXTENSIONS, dicom.is_one, dicom.depth, dicom.numbers, read=dicom.read),
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read),
+    PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
 HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)

@@ -135,6 +135,8 @@ def test_files_are_told_by_their_bytes_whatever_they_are_called(tmp_path: Path, 
         write_dicom(tmp_path / "CT-MRI" / "CT" / f"IM{k:04d}", GREY + k)
         write_dicom(tmp_path / "CT-MRI" / "MRI" / f"IM{k:04d}.IMA", GREY)
     write_dicom(tmp_path / "CT-MRI" / "CT" / "1.2.840.77", GREY)
+    slide = tmp_path / "CT-MRI" / "MRI" / "IM0001.IMA"
+    slide.write_bytes(b"II*\0" + slide.read_bytes()[4:])  # both TIFF and DICOM, as slides of tissue are
     save(tmp_path / "CT-MRI" / "MRI" / "picture.png").rename(tmp_path / "CT-MRI" / "MRI" / "1.2.840.77")
     (tmp_path / "CT-MRI" / "CT" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     (tmp_path / "CT-MRI" / "CT" / "notes").write_text("no image")
