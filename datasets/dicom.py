@@ -101,13 +101,15 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
         grey = _grey(pixels, ds, frame, window)
         grey = 1 - grey if kind == "MONOCHROME1" else grey
         return grey.masked_fill(torch.from_numpy(_padding(pixels, ds)), 0), None
-    if window:
-        raise ValueError("a coloured image; a window is for grey ones")
     if kind == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, ds)[..., :3]
         pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"{kind} pixels of {pixels.dtype}; colour is read at 8 bits")
+    if (grey_pixels := colour.collapse(pixels)).ndim == 2:
+        return (window or Window(0, 255))(grey_pixels), None
+    if window:
+        raise ValueError("a coloured image; a window is for grey ones")
     return colour.grey_and_chroma(pixels, table)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Pair
 from fusebench.datasets.reading import AS_STATED, Reading, Window
 from torch import Tensor
@@ -49,6 +50,7 @@ FORMATS = (
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
+DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
 HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 
@@ -114,8 +116,9 @@ def read_pair(
     reading: Reading = AS_STATED,
     *,
     case: str | None = None,
+    say: Say = silent,
 ) -> Pair:
-    """Read two image files as one pair, of a case if it is known.
+    """Read two image files as one pair, of a case if it is known; `say` is told what is no error and should be known.
 
     FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
     slice of the first unless it names its own.
@@ -139,6 +142,9 @@ def read_pair(
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
         b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
+        for path, grey, modality in zip((path_a, path_b), (a, b), modalities, strict=True):
+            if needs_window(path, modality, reading) and (doubt := dark(grey.max().item(), modality)):
+                say(f"{path}: {doubt}")
         if a.shape != b.shape:
             sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
@@ -146,6 +152,16 @@ def read_pair(
         chroma = colour.merge(chroma_a, chroma_b)
     name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
     return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
+
+
+def needs_window(path: Path, modality: str, reading: Reading) -> bool:
+    """Say whether a picture may hold fewer bits than its 16 without saying so. Raises ValueError."""
+    return modality not in reading.windows and of(path) is PICTURE and image.depth(path) == "16"
+
+
+def dark(used: float, modality: str) -> str:
+    """Say that images use less than an eighth of their range, as 12 bits stored in 16 do; "" where they use more."""
+    return f"{modality} uses {used:.1%} of its range; if it has fewer bits, say so with --window" if used < DARK else ""
 
 
 def channels(path: Path) -> Tensor:

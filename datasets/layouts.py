@@ -1,11 +1,12 @@
 """Pairs in folders: DIR/CT-MRI/CT/NAME.png beside DIR/CT-MRI/MRI/NAME.png."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from fusebench.datasets import cases, formats
+from fusebench.datasets import cases, formats, image
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.formats import stem
 from fusebench.datasets.names import natural
@@ -80,6 +81,8 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
+    for doubt in _doubts(found, reading):
+        say(doubt)
     names: dict[str, list[str]] = {}
     for entry in found:
         names.setdefault(entry.dataset, []).append(entry.name)
@@ -92,8 +95,13 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
 
 def files(entry: Entry) -> tuple[Path, Path]:
     """Name the two files, with their slices, that a pair listed here is read from."""
-    first, second = cast("partial[Pair]", entry.read).args[:2]
+    first, second, *_ = _arguments(entry)
     return first, second
+
+
+def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]:
+    """Give what a pair listed here is read by."""
+    return cast("tuple[Path, Path, str, tuple[str, str], Reading]", cast("partial[Pair]", entry.read).args)
 
 
 def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading) -> tuple[list[Entry], list[str]]:
@@ -121,6 +129,26 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
         except ValueError as error:
             problems.append(str(error))
     return found, problems
+
+
+def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
+    """Say which modalities are dark in all their files of 16 bits. The first bright one ends the search."""
+    found: dict[tuple[str, str], dict[Path, None]] = {}
+    for entry in entries:
+        for path, modality in zip(files(entry), _arguments(entry)[3], strict=True):
+            found.setdefault((entry.dataset, modality), {})[formats.split(path)[0]] = None
+    for (kind, modality), paths in found.items():
+        used: list[float] = []
+        for path in paths:
+            try:
+                if formats.needs_window(path, modality, reading):
+                    used.append(image.read(path)[0].max().item())
+            except ValueError:  # told where the pair is read
+                continue
+            if used and used[-1] >= formats.DARK:
+                break
+        if used and (doubt := formats.dark(max(used), modality)):
+            yield f"{kind}: {doubt}"
 
 
 def _of_case(entry: Entry, case: str | None) -> Entry:

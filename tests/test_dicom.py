@@ -178,6 +178,13 @@ def test_colour_becomes_luma_and_chroma(tmp_path: Path, write_dicom: Write) -> N
         dicom.read(tmp_path / "pet.dcm", window=Window(0, 1))
 
 
+def test_grey_stored_as_colour_is_grey_to_a_window_too(tmp_path: Path, write_dicom: Write) -> None:
+    path = write_dicom(tmp_path / "x.dcm", np.array([[0, 40], [80, 255]], np.uint8)[..., None].repeat(3, axis=2))
+    grey, chroma = dicom.read(path, window=Window(0, 80))
+    assert grey.tolist() == [[0, 0.5], [1, 1]]
+    assert chroma is None
+
+
 def test_a_palette_becomes_colour(tmp_path: Path, write_dicom: Write) -> None:
     entries = {"Red": [0, 65535, 0], "Green": [0, 0, 65535], "Blue": [0, 0, 0]}
     palette = {
