@@ -345,7 +345,7 @@ def fuse_(
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
     reading = _reading_of_two(window, axis, interpolation, pseudo_colour)
-    pair = formats.read_pair(a, b, "fuse", reading=reading)
+    pair = formats.read_pair(a, b, "fuse", reading=reading, say=_notice)
     with foreign.printing(label(fuser)):
         fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
     image.write(fused if grey or pair.chroma is None else shown_in_colour(fused, pair.chroma), out)
@@ -625,7 +625,7 @@ def _read_triple(a: Path, b: Path, fused: Path, reading: "Reading") -> "tuple[Pa
     from fusebench.datasets import formats, image
     from fusebench.datasets.image import quantise
 
-    pair = formats.read_pair(a, b, "score", reading=reading)
+    pair = formats.read_pair(a, b, "score", reading=reading, say=_notice)
     grey, chroma = image.read(fused)
     if grey.shape != pair.a.shape:
         sizes = ["{} x {}".format(*shape) for shape in (grey.shape, pair.a.shape)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +38,23 @@ OFF_TABLE = 10.0
 PLATEAU = 4  # entries next to each other that may show one colour, as some of jet's do
 
 
-def grey_and_chroma(rgb: npt.NDArray[np.uint8], table: str | None = None) -> tuple[Tensor, Tensor | None]:
-    """Give an 8-bit RGB image as it is fused: grey and, where it is coloured, chroma.
+def collapse(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Give one channel of an RGB image whose three are equal, since it is grey; any other image as it is.
 
-    An image whose three channels are equal is grey. A coloured one is split into luma and chroma (`split`), or with a
-    table taken back to the scalar it shows (`invert`), which has no chroma.
+    Examples
+    --------
+    >>> collapse(np.array([[[7, 7, 7], [9, 9, 9]]])).tolist()
+    [[7, 9]]
     """
-    if (rgb == rgb[..., :1]).all():
-        return torch.from_numpy((rgb[..., 0] / 255).astype(np.float32)), None
+    return pixels[..., 0] if pixels.ndim == 3 and (pixels == pixels[..., :1]).all() else pixels
+
+
+def grey_and_chroma(rgb: npt.NDArray[np.uint8], table: str | None = None) -> tuple[Tensor, Tensor | None]:
+    """Give an 8-bit RGB image that is coloured as it is fused.
+
+    It is split into luma and chroma (`split`), or with a table taken back to the scalar it shows (`invert`), which has
+    no chroma.
+    """
     return split(rgb) if table is None else (invert(rgb, table), None)
 
 

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXTENSIONS: tuple[str, ...] = (".dcm",)
+EXTENSIONS: tuple[str, ...] = (".dcm", ".ima", ".dicom")
+CURE = "say which values are to be seen: --window MODALITY=CENTER,WIDTH"
 # All that is read besides the groups 0002 (how the file is written) and 0028 (how the pixels are).
 FUNCTIONAL_GROUPS = [0x52009229, 0x52009230]
 IMAGE = (
     *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel"),
     *("BitsAllocated", "BitsStored", "PhotometricInterpretation"),
 )
+
+
+def is_one(head: bytes) -> bool:
+    """Say whether a file that begins so is DICOM: 128 bytes of anything, and DICM (PS3.10 7.1)."""
+    return head[128:132] == b"DICM"
 
 
 def frames(path: Path) -> int:
@@ -56,7 +62,8 @@ def read(
     Grey goes the way of the standard (PS3.3 C.11): stored values, the modality's rescale or table, a window. The window
     is the one given, or the header's first, or the header's table of grey levels; without any of them 8 stored bits
     give their whole range, and more are refused: their range says nothing of what is to be seen. MONOCHROME1 is
-    inverted. RGB, YBR and palette images become luma and chroma, or the scalar of a table, as `image.read` makes them.
+    inverted. Pixels that the header calls padding are black. RGB, YBR and palette images become luma and chroma, or the
+    scalar of a table, as `image.read` makes them.
     Overlays are left out. Compressed frames are decoded where pydicom has a decoder for them.
 
     Returns
@@ -92,14 +99,17 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
     pixels = pixel_array(path, ds_out=ds, specific_tags=FUNCTIONAL_GROUPS, index=frame - 1)
     if (kind := str(ds.PhotometricInterpretation)).startswith("MONOCHROME"):
         grey = _grey(pixels, ds, frame, window)
-        return (1 - grey if kind == "MONOCHROME1" else grey), None
-    if window:
-        raise ValueError("a coloured image; a window is for grey ones")
+        grey = 1 - grey if kind == "MONOCHROME1" else grey
+        return grey.masked_fill(torch.from_numpy(_padding(pixels, ds)), 0), None
     if kind == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, ds)[..., :3]
         pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"{kind} pixels of {pixels.dtype}; colour is read at 8 bits")
+    if (grey_pixels := colour.collapse(pixels)).ndim == 2:
+        return (window or Window(0, 255))(grey_pixels), None
+    if window:
+        raise ValueError("a coloured image; a window is for grey ones")
     return colour.grey_and_chroma(pixels, table)
 
 
@@ -114,7 +124,11 @@ def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | 
         values = stored * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept", 0))
     if window:
         return window(values)
-    if seen := _where(ds, frame, "FrameVOILUTSequence", "WindowCenter"):
+    given = [_where(ds, frame, "FrameVOILUTSequence", keyword) for keyword in ("WindowCenter", "WindowWidth")]
+    if any(given) and not all(given):
+        held, lacking = ("center", "width") if given[0] else ("width", "center")
+        raise ValueError(f"its window has a {held} and no {lacking}; {CURE}")
+    if seen := given[0]:
         center, width = (float(np.ravel(seen[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
         return _windowed(values, center, width, str(seen.get("VOILUTFunction") or "LINEAR"))
     if ds.get("VOILUTSequence"):
@@ -124,13 +138,24 @@ def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | 
     if bits <= 8 and not units:
         low = -(2 ** (bits - 1)) if ds.PixelRepresentation else 0
         return Window(low, low + 2**bits - 1)(values)
-    raise ValueError("its header has no window; say which values are to be seen: --window MODALITY=CENTER,WIDTH")
+    raise ValueError(f"its header has no window; {CURE}")
+
+
+def _padding(stored: npt.NDArray[Any], ds: "Dataset") -> npt.NDArray[np.bool_]:
+    """Say which pixels are no part of the image, PS3.3 C.7.5.1.1.2: those of a value, or of a range of values."""
+    if ds.get("PixelPaddingValue") is None:
+        return np.zeros(stored.shape, dtype=bool)
+    ends = [ds.PixelPaddingValue, ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue)]
+    # Of signed pixels some writers give the value as unsigned.
+    low, high = sorted(np.array(ends).astype(stored.dtype))
+    padded: npt.NDArray[np.bool_] = (low <= stored) & (stored <= high)
+    return padded
 
 
 def _windowed(values: npt.NDArray[Any], center: float, width: float, function: str) -> Tensor:
     """Apply a header's window, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     if not (np.isfinite(center) and np.isfinite(width) and width > 0):
-        raise ValueError(f"its window has center {center:g} and width {width:g}")
+        raise ValueError(f"its window has center {center:g} and width {width:g}; {CURE}")
     match function:
         case "LINEAR_EXACT":
             return Window(center - width / 2, center + width / 2)(values)
@@ -141,7 +166,9 @@ def _windowed(values: npt.NDArray[Any], center: float, width: float, function: s
             return torch.from_numpy((values > center - 0.5).astype(np.float32))
         case "LINEAR" if width > 1:
             return Window(center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)(values)
-    raise ValueError(f"its window has width {width:g} and the function {function}, which the standard does not know")
+    raise ValueError(
+        f"its window has width {width:g} and the function {function}, which the standard does not know; {CURE}"
+    )
 
 
 def _look_up(values: npt.NDArray[Any], item: "Dataset", *, little: bool) -> tuple[npt.NDArray[Any], int]:

@@ -1,11 +1,13 @@
 """The formats that are read, a line each; and how two files of any of them become a pair."""
 
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Pair
 from fusebench.datasets.reading import AS_STATED, Reading, Window
 from torch import Tensor
@@ -15,12 +17,14 @@ ReadBoth = Callable[[Path, Path, int, tuple[str, str], Reading], tuple[Tensor, T
 
 
 class Format(NamedTuple):
-    """How the files of a format are named, and what is read of them.
+    """How the files of a format are told, and what is read of them.
 
     Parameters
     ----------
     suffixes
         What the names of its files end in, in small letters.
+    is_one
+        Says of the first bytes of a file, unpacked, whether it is of this format.
     depth
         Says with how many bits, or as what type of number, a file holds a pixel.
     numbers
@@ -33,18 +37,21 @@ class Format(NamedTuple):
     """
 
     suffixes: tuple[str, ...]
+    is_one: Callable[[bytes], bool]
     depth: Callable[[Path], str]
     numbers: Callable[[Path, str], range] | None = None
     read: Read | None = None
     read_both: ReadBoth | None = None
 
 
-PICTURE = Format(image.EXTENSIONS, image.depth, read=lambda path, _, window, table: image.read(path, window, table))
+PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
 FORMATS = (
-    PICTURE,
-    Format(dicom.EXTENSIONS, dicom.depth, dicom.numbers, read=dicom.read),
-    Format(nifti.EXTENSIONS, nifti.depth, nifti.numbers, read_both=nifti.read),
+    Format(dicom.EXTENSIONS, dicom.is_one, dicom.depth, dicom.numbers, read=dicom.read),
+    Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read),
+    PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
+DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
+HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 
 
@@ -64,9 +71,17 @@ def stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix(path))]
 
 
+def told(path: Path) -> Format | None:
+    """Give the format of a file by its first bytes or, where they say nothing, its suffix; None of any other file."""
+    head = _head(path)
+    by_bytes = (known for known in FORMATS if known.is_one(head))
+    by_suffix = (known for known in FORMATS if suffix(path) in known.suffixes)
+    return next(by_bytes, None) or next(by_suffix, None)
+
+
 def of(path: Path) -> Format:
-    """Give the format that a file is read as: that of its suffix, or a picture."""
-    return next((known for known in FORMATS if suffix(path) in known.suffixes), PICTURE)
+    """Give the format that a file is read as: what it is told to be, or a picture."""
+    return told(path) or PICTURE
 
 
 def split(path: Path) -> tuple[Path, int | None]:
@@ -101,8 +116,9 @@ def read_pair(
     reading: Reading = AS_STATED,
     *,
     case: str | None = None,
+    say: Say = silent,
 ) -> Pair:
-    """Read two image files as one pair, of a case if it is known.
+    """Read two image files as one pair, of a case if it is known; `say` is told what is no error and should be known.
 
     FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
     slice of the first unless it names its own.
@@ -126,6 +142,9 @@ def read_pair(
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
         b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
+        for path, grey, modality in zip((path_a, path_b), (a, b), modalities, strict=True):
+            if needs_window(path, modality, reading) and (doubt := dark(grey.max().item(), modality)):
+                say(f"{path}: {doubt}")
         if a.shape != b.shape:
             sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
@@ -133,6 +152,16 @@ def read_pair(
         chroma = colour.merge(chroma_a, chroma_b)
     name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
     return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
+
+
+def needs_window(path: Path, modality: str, reading: Reading) -> bool:
+    """Say whether a picture may hold fewer bits than its 16 without saying so. Raises ValueError."""
+    return modality not in reading.windows and of(path) is PICTURE and image.depth(path) == "16"
+
+
+def dark(used: float, modality: str) -> str:
+    """Say that images use less than an eighth of their range, as 12 bits stored in 16 do; "" where they use more."""
+    return f"{modality} uses {used:.1%} of its range; if it has fewer bits, say so with --window" if used < DARK else ""
 
 
 def channels(path: Path) -> Tensor:
@@ -177,3 +206,15 @@ def _are_volumes(a: Path, b: Path) -> bool:
         if of(path).read_both and not of(other).read_both:
             raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
     return of(a).read_both is not None
+
+
+def _head(path: Path) -> bytes:
+    """Read the first bytes of a file, unpacked; none of what is no regular file or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        return zlib.decompressobj(31).decompress(head, HEAD) if head.startswith(b"\x1f\x8b") else head
+    except (OSError, ValueError, zlib.error):
+        return b""

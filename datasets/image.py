@@ -10,21 +10,28 @@ import numpy as np
 import torch
 from fusebench.datasets import colour
 from fusebench.datasets.reading import Window, check_file
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 T = TypeVar("T")
 
-EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+EXTENSIONS: tuple[str, ...] = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")  # whatever a file is called; Pillow would run Ghostscript on PostScript
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"\xff\xd8\xff")
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+
+
+def is_one(head: bytes) -> bool:
+    """Say whether a file that begins so is PNG, TIFF, BMP or JPEG."""
+    return head.startswith(MAGIC)
 
 
 def read(path: Path, window: Window | None = None, table: str | None = None) -> tuple[Tensor, Tensor | None]:
     """Read an image file as grey and, where it is coloured, chroma.
 
     The scale follows the file's bit depth, never its contents: 8 bits are divided by 255, 16 bits by 65535. Files that
-    hold 12 bits in 16, or real numbers, need a window, which states the scale.
+    hold 12 bits in 16, signed or real numbers, need a window, which states the scale. An image that says which way up
+    it is (EXIF) is turned so.
     Palette and RGB images become luma and chroma (`colour.split`), or with a table the scalar it shows
     (`colour.invert`); a colour image whose three channels are equal is grey. An opaque alpha channel is dropped.
     Colour, and grey with alpha, at 16 bits is read at 8. Other depths, and files of several images, are refused.
@@ -39,7 +46,7 @@ def read(path: Path, window: Window | None = None, table: str | None = None) -> 
     ValueError
         If the file is no image, is damaged, or has a type with no stated range; the message names the file.
     """
-    pixels = _decode(path, lambda image: _pixels(image, stated=window is not None))
+    pixels = colour.collapse(_decode(path, lambda image: _pixels(image, stated=window is not None)))
     if pixels.ndim == 3 and window:
         raise ValueError(f"{path}: a coloured image; a window is for grey ones")
     try:
@@ -70,7 +77,8 @@ def _decode(path: Path, take: Callable[[Image.Image], T]) -> T:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that Pillow can do without
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            # Opened by its name, a raw TIFF that lies on its side is mapped to memory and scrambled by Pillow.
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 return take(image)
     except Exception as error:  # whatever a parser makes of a damaged or hostile file
         reason = "not an image file" if isinstance(error, UnidentifiedImageError) else error or type(error).__name__
@@ -92,19 +100,30 @@ def _check_layout(image: Image.Image, *, stated: bool) -> None:
         if bits == {16} and tags.get(262) == 0:
             # Pillow would hand it over inverted.
             raise ValueError("16 bits with white as zero; store it with black as zero")
+        if bits == {8} and _is_signed(image) and (not stated or tags.get(262) == 0):
+            raise ValueError(
+                "signed numbers, whose range is not stated; they are read with --window "
+                "MODALITY=CENTER,WIDTH, and with black as zero"
+            )
+
+
+def _is_signed(image: Image.Image) -> bool:
+    """Say whether the numbers of a TIFF file are signed, which Pillow does not tell of 8 bits."""
+    return image.format == "TIFF" and 2 in np.atleast_1d(image.tag_v2.get(339, 1))  # type: ignore[attr-defined]
 
 
 def _pixels(image: Image.Image, *, stated: bool) -> np.ndarray:
     """Give uint8 (H, W), uint16 (H, W), uint8 (H, W, 3) or, where a window states their range, other numbers (H, W)."""
     _check_layout(image, stated=stated)
     image.load()
+    ImageOps.exif_transpose(image, in_place=True)
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = np.asarray(image.convert("RGBA"))[..., 3]
         if alpha.min() < 255:
             raise ValueError("it has transparent pixels, whose grey level depends on the background")
     match image.mode:
         case "L":
-            return np.asarray(image)
+            return np.asarray(image).view(np.int8 if _is_signed(image) else np.uint8)
         case "1" | "LA":
             return np.asarray(image.convert("L"))
         case "P" | "RGB" | "RGBA" | "PA" | "YCbCr":

@@ -20,7 +20,6 @@ REACH = 6  # pixels a shift is looked for in every direction
 LEVELS = 32  # grey levels mutual information is taken at: 256 leave a slice's joint histogram nearly empty
 SHIFTED = 2  # pixels; skull and cortex shift the maximum by so much on pairs that are registered
 GAIN = 0.01  # bit; a maximum that is higher by less is noise
-DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
 WHITE = 1 / 2  # of the pixels
 
 
@@ -142,8 +141,8 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
         if low == high:
             flags += [] if in_volume else [f"{modality} is constant, {low:.3g}"]
             continue
-        if high < DARK and not in_volume:
-            flags.append(f"{modality} uses {high:.1%} of its range; if it has fewer bits, say so with --window")
+        if (doubt := formats.dark(high, modality)) and not in_volume:
+            flags.append(doubt)
         if (white := (image == 1).double().mean().item()) >= WHITE:
             flags.append(f"{modality} is white in {white:.0%} of its pixels")
         digest = hashlib.sha256(repr(image.shape).encode() + image.numpy().tobytes()).hexdigest()

@@ -1,11 +1,12 @@
 """Pairs in folders: DIR/CT-MRI/CT/NAME.png beside DIR/CT-MRI/MRI/NAME.png."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from fusebench.datasets import cases, formats
+from fusebench.datasets import cases, formats, image
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.formats import stem
 from fusebench.datasets.names import natural
@@ -25,9 +26,10 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
 
-    Files are told by their extension. A NIfTI volume, whose partner is one too, and a DICOM file of several frames
-    are a case each, and every slice of them is a pair: NAME#0, NAME#1, ... along the axis of `reading`, and NAME#1,
-    NAME#2, ... as frames are counted. No slice is left out for what it shows.
+    Files are told by their first bytes or, where these say nothing, by their extension. A NIfTI volume, whose partner
+    is one too, and a DICOM file of several frames are a case each, and every slice of them is a pair: NAME#0, NAME#1,
+    ... along the axis of `reading`, and NAME#1, NAME#2, ... as frames are counted. No slice is left out for what it
+    shows.
 
     Raises
     ------
@@ -79,6 +81,8 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
+    for doubt in _doubts(found, reading):
+        say(doubt)
     names: dict[str, list[str]] = {}
     for entry in found:
         names.setdefault(entry.dataset, []).append(entry.name)
@@ -91,8 +95,13 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
 
 def files(entry: Entry) -> tuple[Path, Path]:
     """Name the two files, with their slices, that a pair listed here is read from."""
-    first, second = cast("partial[Pair]", entry.read).args[:2]
+    first, second, *_ = _arguments(entry)
     return first, second
+
+
+def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]:
+    """Give what a pair listed here is read by."""
+    return cast("tuple[Path, Path, str, tuple[str, str], Reading]", cast("partial[Pair]", entry.read).args)
 
 
 def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading) -> tuple[list[Entry], list[str]]:
@@ -120,6 +129,26 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
         except ValueError as error:
             problems.append(str(error))
     return found, problems
+
+
+def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
+    """Say which modalities are dark in all their files of 16 bits. The first bright one ends the search."""
+    found: dict[tuple[str, str], dict[Path, None]] = {}
+    for entry in entries:
+        for path, modality in zip(files(entry), _arguments(entry)[3], strict=True):
+            found.setdefault((entry.dataset, modality), {})[formats.split(path)[0]] = None
+    for (kind, modality), paths in found.items():
+        used: list[float] = []
+        for path in paths:
+            try:
+                if formats.needs_window(path, modality, reading):
+                    used.append(image.read(path)[0].max().item())
+            except ValueError:  # told where the pair is read
+                continue
+            if used and used[-1] >= formats.DARK:
+                break
+        if used and (doubt := formats.dark(max(used), modality)):
+            yield f"{kind}: {doubt}"
 
 
 def _of_case(entry: Entry, case: str | None) -> Entry:
@@ -183,4 +212,6 @@ def _inside(path: Path, root: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    return formats.suffix(path) != "" and not path.name.startswith(".") and not path.is_dir()
+    # What DICOM calls DICOMDIR is an index of other files.
+    hidden = path.name.startswith(".") or path.name == "DICOMDIR"
+    return not hidden and not path.is_dir() and formats.told(path) is not None

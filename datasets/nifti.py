@@ -14,11 +14,16 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-EXTENSIONS = (".nii", ".nii.gz")
+EXTENSIONS: tuple[str, ...] = (".nii", ".nii.gz")
 VOXELS = 2**28  # 512 x 512 x 1024, of which a process holds two in float32
 EXTENSIONS_END = 2**24  # bytes; what lies between header and voxels is read with the header
 GZIP = 1032  # deflate packs no more than so many bytes into one
 PERCENTILES = (0.5, 99.5)
+
+
+def is_one(head: bytes) -> bool:
+    """Say whether a file that begins so, unpacked, is NIfTI-1 or NIfTI-2."""
+    return head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}
 
 
 def numbers(path: Path, axis: str = "axial") -> range:

@@ -154,6 +154,22 @@ def test_record_then_check_then_drift(command: Run, tmp_path: Path) -> None:
     assert record.read_text() == good
 
 
+@pytest.mark.usefixtures("small")
+def test_bits_that_files_do_not_use_are_said_by_every_command(command: Run, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 4095, 24 * 24).reshape(24, 24).round().astype(np.uint16)
+    for modality, pixels in (("CT", ramp), ("MRI", 16 * ramp[::-1])):
+        (tmp_path / "CT-MRI" / modality).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "CT-MRI" / modality / "1.png")
+    a, b = (tmp_path / "CT-MRI" / modality / "1.png" for modality in ("CT", "MRI"))
+    doubt = "uses 6.2% of its range; if it has fewer bits, say so with --window"
+    code, _, err = command("fuse", a, b, "-m", "average", "-o", tmp_path / "f.png")
+    assert (code, err) == (0, f"fusebench: {a}: a {doubt}\n")
+    code, _, err = command("score", a, b, tmp_path / "f.png", "--profile", "seed")
+    assert (code, err) == (0, f"fusebench: {a}: a {doubt}\n")
+    code, _, err = command("bench", "--data", tmp_path, "--out", tmp_path / "out")
+    assert (code, err.splitlines()[0]) == (0, f"fusebench: CT-MRI: CT {doubt}")
+
+
 def cut(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:200])
     return path

@@ -19,6 +19,7 @@ from pydicom.pixels import apply_voi_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGLSLossless,
@@ -74,6 +75,48 @@ def test_a_window_of_width_one_is_a_step(tmp_path: Path, write_dicom: Write) -> 
 def test_monochrome1_is_inverted_behind_the_window(tmp_path: Path, write_dicom: Write) -> None:
     path = write_dicom(tmp_path / "x.dcm", STORED, PhotometricInterpretation="MONOCHROME1", **CT)
     assert dicom.read(path, window=Window(0, 80))[0].tolist() == [[1, 1, 0.75], [0.5, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    ("padding", "black"),
+    [
+        ({"PixelPaddingValue": -2000}, [-2000]),
+        ({"PixelPaddingValue": 60, "PixelPaddingRangeLimit": 20}, [20, 40, 60]),
+    ],
+)
+def test_padding_is_black_whatever_the_window_makes_of_it(
+    tmp_path: Path, write_dicom: Write, kind: str, syntax: str, padding: dict[str, int], black: list[int]
+) -> None:
+    stored = np.array([[-2000, 0, 20], [40, 60, 80]], dtype=np.int16)
+    path = write_dicom(tmp_path / "x.dcm", stored, syntax=syntax, PhotometricInterpretation=kind)
+    shown = dicom.read(path, window=Window(0, 80))[0].numpy()
+    write_dicom(path, stored, syntax=syntax, PhotometricInterpretation=kind, **padding)
+    grey = dicom.read(path, window=Window(0, 80))[0].numpy()
+    assert grey.tolist() == np.where(np.isin(stored, black), 0, shown).tolist()
+    # Some writers call the value unsigned: the same bits, 63536.
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x20\x01SS", b"\x28\x00\x20\x01US"))
+    assert dicom.read(path, window=Window(0, 80))[0].tolist() == grey.tolist()
+
+
+@pytest.mark.parametrize(
+    ("window", "complaint"),
+    [
+        ({"WindowCenter": 40}, "its window has a center and no width"),
+        ({"WindowWidth": 40}, "its window has a width and no center"),
+        ({"WindowCenter": 40, "WindowWidth": None}, "its window has a center and no width"),
+        ({"WindowCenter": 40, "WindowWidth": 0}, "its window has center 40 and width 0"),
+        ({"WindowCenter": 40, "WindowWidth": 0.5}, "its window has width 0.5 and the function LINEAR"),
+    ],
+)
+def test_a_window_that_is_none_names_the_cure(
+    tmp_path: Path, write_dicom: Write, window: dict[str, float], complaint: str
+) -> None:
+    path = write_dicom(tmp_path / "x.dcm", STORED, **CT, **window)
+    with pytest.raises(ValueError, match=rf"x.dcm: .*{complaint}.*; .*--window MODALITY=CENTER,WIDTH"):
+        dicom.read(path)
+    assert dicom.read(path, window=Window(0, 80))[0].max() == 1
 
 
 def test_8_bits_state_their_range_and_12_do_not(tmp_path: Path, write_dicom: Write) -> None:
@@ -133,6 +176,13 @@ def test_colour_becomes_luma_and_chroma(tmp_path: Path, write_dicom: Write) -> N
         assert chroma is not None
     with pytest.raises(ValueError, match=r"pet.dcm: .*a window is for grey"):
         dicom.read(tmp_path / "pet.dcm", window=Window(0, 1))
+
+
+def test_grey_stored_as_colour_is_grey_to_a_window_too(tmp_path: Path, write_dicom: Write) -> None:
+    path = write_dicom(tmp_path / "x.dcm", np.array([[0, 40], [80, 255]], np.uint8)[..., None].repeat(3, axis=2))
+    grey, chroma = dicom.read(path, window=Window(0, 80))
+    assert grey.tolist() == [[0, 0.5], [1, 1]]
+    assert chroma is None
 
 
 def test_a_palette_becomes_colour(tmp_path: Path, write_dicom: Write) -> None:

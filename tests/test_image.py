@@ -1,6 +1,7 @@
 """Reading and writing pictures: every kind of PNG gives the grey levels it holds, and what cannot be read is named."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +219,76 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> N
 def test_a_lossy_file_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="without loss"):
         image.write(torch.from_numpy(GREY), tmp_path / "x.jpg")
+
+
+TURNS = {  # of EXIF's orientations, what has to be done to see the image upright
+    1: lambda x: x,
+    2: np.fliplr,
+    3: lambda x: np.rot90(x, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: np.rot90(x, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif"])
+def test_an_image_that_says_which_way_up_it_is_is_turned(tmp_path: Path, name: str, orientation: int) -> None:
+    blocks = np.kron(np.array([[0, 80, 160], [240, 40, 200]], dtype=np.uint8), np.ones((8, 8), dtype=np.uint8))
+    for pixels, channels in ((blocks, False), (np.stack([blocks, blocks // 2, 255 - blocks], axis=-1), True)):
+        picture = Image.fromarray(pixels)
+        plain, turned = tmp_path / f"plain-{name}", tmp_path / name
+        picture.save(plain)
+        exif = Image.Exif()
+        exif[274] = orientation
+        picture.save(turned, exif=exif)
+        expected = TURNS[orientation](image.read(plain)[0].numpy())
+        assert np.array_equal(image.read(turned)[0].numpy(), expected)
+        if channels:
+            assert image.channels(turned).shape[1:] == expected.shape
+
+
+def test_a_grey_image_stored_as_colour_is_grey_to_a_window_too(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", GREY, "RGB")
+    assert torch.equal(image.read(path, Window(40, 120))[0], image.read(save(tmp_path / "g.png"), Window(40, 120))[0])
+    coloured = np.stack([GREY, GREY, GREY + 1], axis=-1)
+    with pytest.raises(ValueError, match="a coloured image; a window is for grey ones"):
+        image.read(save(tmp_path / "x.png", coloured), Window(40, 120))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_signed_numbers_are_read_through_a_window_or_refused(
+    tmp_path: Path, dtype: type[np.signedinteger[Any]]
+) -> None:
+    values = np.array([[-128, -50, 0], [10, 50, 127]], dtype=dtype)
+    path = tmp_path / "x.tif"
+    Image.fromarray(values.view(f"u{values.itemsize}")).save(path, tiffinfo={339: 2})
+    assert image.read(path, Window(-50, 50))[0].flatten().tolist() == pytest.approx([0, 0, 0.5, 0.6, 1, 1])
+    with pytest.raises(ValueError, match=r"x.tif: .*no stated range|x.tif: .*range is not stated"):
+        image.read(path)
+
+
+def twelve_bits(root: Path, brightest: int) -> Path:
+    """Write two pairs of 16 bits whose first modality holds levels up to 4095, in one file up to `brightest`."""
+    for name, top in (("1", 4095), ("2", brightest)):
+        ramp = np.linspace(0, top, 24 * 24).reshape(24, 24).round().astype(np.uint16)
+        save(root / "CT-MRI" / "CT" / f"{name}.png", ramp)
+        save(root / "CT-MRI" / "MRI" / f"{name}.png", 16 * ramp[::-1])
+    return root
+
+
+@pytest.mark.parametrize(("brightest", "used"), [(4000, "6.2%"), (9000, "")])
+def test_bits_that_files_do_not_use_are_said_once(tmp_path: Path, brightest: int, used: str) -> None:
+    said: list[str] = []
+    entries = layouts.entries(twelve_bits(tmp_path, brightest), say=said.append)
+    doubt = "CT uses {} of its range; if it has fewer bits, say so with --window"
+    assert said == ([f"CT-MRI: {doubt.format(used)}"] if used else [])
+    first, second = layouts.files(entries[0])
+    said.clear()
+    formats.read_pair(first, second, "x", ("CT", "MRI"), say=said.append)
+    assert said == [f"{first}: {doubt.format('6.2%')}"]  # of these two files no more is known
+    said.clear()
+    formats.read_pair(first, second, "x", ("CT", "MRI"), Reading({"CT": Window(0, 4095)}), say=said.append)
+    assert not said

@@ -1,5 +1,6 @@
 """Folders as they are laid out: which files are pairs, and what is none is named."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from fusebench.datasets import layouts
 from fusebench.datasets.reading import Reading
 from PIL import Image
 
+Write = Callable[..., Path]
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 
 
@@ -82,7 +84,7 @@ def test_a_kind_with_a_third_folder_is_named(layout: Path) -> None:
 
 
 def test_what_cannot_be_read_is_no_image(layout: Path) -> None:
-    (layout / "PET-CT" / "CT" / "brain01.png").rename(layout / "PET-CT" / "CT" / "brain01.gif")
+    save((layout / "PET-CT" / "CT" / "brain01.png").rename(layout / "PET-CT" / "CT" / "brain01.gif"))
     with pytest.raises(ValueError, match=r"PET-CT/CT: no images that can be read, only \.gif"):
         layouts.entries(layout)
 
@@ -126,3 +128,20 @@ def test_real_pairs_are_read(shared: Path) -> None:
     first = {entry.dataset: entry for entry in reversed(entries)}
     assert first["CT-PET"].read().size == (512, 512)
     assert first["SPECT-MRI"].read().chroma is not None
+
+
+def test_files_are_told_by_their_bytes_whatever_they_are_called(tmp_path: Path, write_dicom: Write) -> None:
+    for k in (1, 2, 10):
+        write_dicom(tmp_path / "CT-MRI" / "CT" / f"IM{k:04d}", GREY + k)
+        write_dicom(tmp_path / "CT-MRI" / "MRI" / f"IM{k:04d}.IMA", GREY)
+    write_dicom(tmp_path / "CT-MRI" / "CT" / "1.2.840.77", GREY)
+    slide = tmp_path / "CT-MRI" / "MRI" / "IM0001.IMA"
+    slide.write_bytes(b"II*\0" + slide.read_bytes()[4:])  # both TIFF and DICOM, as slides of tissue are
+    save(tmp_path / "CT-MRI" / "MRI" / "picture.png").rename(tmp_path / "CT-MRI" / "MRI" / "1.2.840.77")
+    (tmp_path / "CT-MRI" / "CT" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "CT-MRI" / "CT" / "notes").write_text("no image")
+    entries = layouts.entries(tmp_path)
+    assert [entry.name for entry in entries] == ["1.2.840.77", "IM0001", "IM0002", "IM0010"]
+    for entry, added in zip(entries, (0, 1, 2, 10), strict=True):
+        assert (255 * entry.read().a).round().tolist() == (GREY + added).tolist()
+        assert (255 * entry.read().b).round().tolist() == GREY.tolist()
