@@ -230,14 +230,12 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
     from fusebench.bench import paper
     from fusebench.bench.engine import run, store
-    from fusebench.reports import figures, rankings, tables
 
     with store.locked(out):
         with _progress() as progress:
             summary = run.run(chosen, out, name=name, jobs=_jobs(jobs, **options), progress=progress, **options)
-        texts = [*tables.write(out), rankings.write(out)]
         paper.write_features(chosen, out)
-        figures.write(out, grey=grey)
+        texts = _reports(out, grey=grey)
     for text in texts:
         _print(text)
     _print(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
@@ -251,6 +249,17 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
         raise typer.Exit(
             _complain(f"{', '.join(what)}, named in {out}/failures.csv; the first: {summary.failures[0]}", 1)
         )
+
+
+def _reports(out: Path, *, grey: bool) -> list[str]:
+    """Write the tables and figures of a run into its folder; give the tables' texts."""
+    from fusebench.bench import paper
+    from fusebench.reports import figures, rankings, results, tables
+
+    found = results.read(out)
+    texts = [*tables.write(found), rankings.write(found)]
+    figures.write(found, paper.FIGURES, losses_of=paper.LOSSES, features_of=paper.BY_LAYER, grey=grey)
+    return texts
 
 
 def _request(data: str | None, pairs: int | None, reading: "Reading", external: Path | None = None) -> "Request":
