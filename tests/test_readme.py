@@ -62,8 +62,8 @@ def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> Non
 
 
 def test_every_command_it_shows_exists() -> None:
-    from fusebench.bench.cli import app
+    from fusebench.bench.cli.app import commands as registered
 
-    commands = {command.name for command in (*app.registered_commands, *app.registered_groups)}
+    commands = {command.name for command in (*registered.registered_commands, *registered.registered_groups)}
     shown = set(re.findall(r"^    fusebench ([\w-]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown == commands
