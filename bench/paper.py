@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.bench.engine.store import FUSED
+from fusebench.bench.engine.store import FEATURES, FUSED
 from fusebench.bench.suite import Suite, Table, by_kind, select
 from fusebench.datasets import image
 from fusebench.datasets.pair import Entry
@@ -140,9 +140,9 @@ def write_features(suite: Suite, out: Path) -> Path | None:
         energy = torch.maximum(features["a"], features["b"]).square().sum(dim=(1, 2))
         strongest = energy.argsort(descending=True)[:CHANNELS]
         arrays |= {f"{layer}/{name}": maps[strongest].numpy() for name, maps in features.items()}
-    with (out / "features.npz").open("wb") as file:
+    with (out / FEATURES).open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    return out / "features.npz"
+    return out / FEATURES
 
 
 def in_order(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from fusebench.bench.engine.plan import Progress
 from fusebench.bench.engine.run import run
-from fusebench.bench.engine.store import SCORES, write_text
+from fusebench.bench.engine.store import SCORES, Result, read_rows, write_text
 from fusebench.bench.suite import Suite, Table, middle_slices
 from fusebench.datasets import phantom
 from fusebench.fusers.base import label
@@ -22,7 +22,7 @@ from fusebench.fusers.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
 
-KEY = ["dataset", "pair", "fuser", "metric"]
+KEY = [*Result._fields[:-1]]
 
 
 def smoke() -> Suite:
@@ -96,18 +96,10 @@ def _stated() -> tuple[dict[str, float], dict[str, float]]:
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Read a file of scores. Raises ValueError, naming the file, if it is not one."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise ValueError(f"{path}: not a file of scores (no regular file); expected {', '.join([*KEY, 'score'])}")
     try:
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(KEY, str), keep_default_na=False, na_values={"score": ["nan", ""]}
-        )
-        return table[[*KEY, "score"]].astype({"score": float})
+        return pd.DataFrame(read_rows(path, Result), columns=Result._fields)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; `fusebench record` writes it, from the project's root") from None
-    except (KeyError, ValueError) as error:  # a column is missing; pandas' parser errors are ValueErrors
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: not a file of scores ({reason}); expected {', '.join([*KEY, 'score'])}") from error
 
 
 def compare(record: pd.DataFrame, found: pd.DataFrame) -> list[str]:

@@ -1,50 +1,68 @@
-"""Figures 5 to 10 of the paper, from the files of a run, as PNG and PDF."""
+"""Pictures of a run's results, as PNG and PDF: each table's first pair, losses, features."""
 
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from fusebench.reports import tables
+from fusebench.reports.results import Results, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Tables whose pictures the paper numbers; any other table's figure is named after it.
-NUMBERS = {"table1": "figure7", "table2": "figure8", "table3": "figure9", "table4": "figure10"}
-LOSS_LAYER = "vgg16[layer=conv2_1]"
 INSET = 6  # the enlarged part is a sixth of the image's side
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's: told apart by colour-blind people and in grey
 
 
-def write(out: Path, *, grey: bool = False) -> list[Path]:
+def write(
+    results: Results,
+    names: Mapping[str, str] | None = None,
+    *,
+    losses_of: str = "",
+    features_of: str = "",
+    grey: bool = False,
+) -> list[Path]:
     """Write `figures/` into the folder of a run; return the PNG files.
 
-    Figure 5 (loss against evaluation) and 6 (features) where the run has them, and for each table its first pair as
-    every fuser renders it. Coloured sources give coloured panels, unless `grey`.
+    For each table its first pair as every fuser renders it; coloured sources give coloured panels, unless `grey`. Then
+    features and losses, where they are asked for and the run has them.
+
+    Parameters
+    ----------
+    results
+        The run.
+    names
+        What figures are called that are not to be called after their table, "features" or "losses".
+    losses_of
+        Label of the fuser whose loss is shown against the evaluation.
+    features_of
+        Name of the table whose first pair the run's features belong to.
+    grey
+        Show coloured sources in grey.
     """
-    description = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    (out / "figures").mkdir(exist_ok=True)
-    written = [side_by_side(out, description, name, grey=grey) for name in description["tables"]]
-    if (out / "features.npz").exists():
-        written.append(features(out, description))
-    losses = pd.read_csv(out / "losses.csv", dtype={"pair": str})
-    if (losses.fuser == LOSS_LAYER).any():
-        written.append(loss_curve(out, description, losses))
+    (results.folder / "figures").mkdir(exist_ok=True)
+    names = names or {}
+    written = [
+        _save(side_by_side(results, table, grey=grey), results, names.get(table.name, table.name))
+        for table in results.tables
+    ]
+    if features_of and results.features:
+        written.append(_save(features(results, results.table(features_of)), results, names.get("features", "features")))
+    if (results.losses.fuser == losses_of).any():
+        written.append(_save(loss_curve(results, losses_of), results, names.get("losses", "losses")))
     return written
 
 
-def loss_curve(out: Path, description: dict[str, Any], losses: pd.DataFrame) -> Path:
-    """Figure 5: the loss at every evaluation at conv2_1, the rounds marked."""
+def loss_curve(results: Results, fuser: str) -> "Figure":
+    """Draw the loss of an iterative fuser at every evaluation on its first pair, the rounds marked."""
     figure = figure_of(6, 3.6)
     ax = figure.subplots()
-    rows = losses[losses.fuser == LOSS_LAYER]
-    dataset, pair = rows.dataset.iloc[0], rows.pair.iloc[0]
-    rows = rows[(rows.dataset == dataset) & (rows.pair == pair)]
+    rows = results.losses[results.losses.fuser == fuser]
+    pair = rows.dataset.iloc[0], rows.pair.iloc[0]
+    rows = rows[(rows.dataset == pair[0]) & (rows.pair == pair[1])]
     ax.semilogy(rows.evaluation, rows.loss, color=BLUE, linewidth=1, marker=".", markersize=4, label="each evaluation")
     ax.semilogy(
         rows.evaluation, rows.loss.cummin(), color=ORANGE, linewidth=1.5, linestyle="--", label="the least so far"
@@ -57,16 +75,15 @@ def loss_curve(out: Path, description: dict[str, Any], losses: pd.DataFrame) -> 
     ax.set_xlabel("evaluation of network and gradient")
     ax.set_ylabel("loss, sum of squares")
     ax.legend(fontsize=8, frameon=False)
-    _title(figure, f"Loss at conv2_1, {_pair(description, dataset, pair)}")
-    return _save(figure, out, "figure5")
+    _title(figure, f"Loss of {fuser}, {_pair(results, pair)}")
+    return figure
 
 
-def features(out: Path, description: dict[str, Any]) -> Path:
-    """Figure 6: feature maps of the sources, their blend and the fused image at three layers, and the fused image."""
-    arrays = np.load(out / "features.npz")
+def features(results: Results, table: Table) -> "Figure":
+    """Draw feature maps of the sources, their blend and the fused image, and the fused image, a row for each layer."""
+    arrays, pair = results.features, table.pairs[0]
     layers = list(dict.fromkeys(key.split("/")[0] for key in arrays))
-    dataset, pair = description["tables"]["table1"]["pairs"][0]
-    names = dict(zip(("a", "b"), description["pairs"][dataset][pair]["modalities"], strict=True))
+    names = dict(zip(("a", "b"), results.pairs[pair].modalities, strict=True))
     figure = figure_of(10, 2.15 * len(layers) + 0.5)
     axes = figure.subplots(len(layers), 5, squeeze=False)
     for row, layer in zip(axes, layers, strict=True):
@@ -75,47 +92,41 @@ def features(out: Path, description: dict[str, Any]) -> Path:
         most = np.maximum(np.max([m.max(axis=(1, 2)) for m in maps.values()], axis=0), 1e-9)[:, None, None]
         for ax, (name, channels) in zip(row, maps.items(), strict=False):
             _show(ax, _mosaic(channels / most), f"{names.get(name, name)}, {layer}", most=1)
-        fused = _read(out / "fused" / dataset / f"vgg16[layer={layer}]" / f"{pair}.png")
-        _show(row[-1], fused, f"fused at {layer}")
-    _title(figure, f"Features (16 strongest channels), {_pair(description, dataset, pair)}")
-    return _save(figure, out, "figure6")
+        _show(row[-1], _read(results.image(pair, f"vgg16[layer={layer}]")), f"fused at {layer}")
+    _title(figure, f"Features (16 strongest channels), {_pair(results, pair)}")
+    return figure
 
 
-def side_by_side(out: Path, description: dict[str, Any], name: str, *, grey: bool) -> Path:
-    """Figures 7 to 10: the first pair of a table as every fuser renders it, with scores and a part enlarged."""
-    table = description["tables"][name]
-    dataset, pair = table["pairs"][0]
-    info = description["pairs"][dataset][pair]
-    scores = tables.read_scores(out)
-    modalities = {"source-a": info["modalities"][0], "source-b": info["modalities"][1]}
-    columns = math.ceil(math.sqrt(len(table["fusers"])))
-    rows = math.ceil(len(table["fusers"]) / columns)
-    height, width = info["size"]
+def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
+    """Draw the first pair of a table as every fuser renders it, with scores and a part enlarged."""
+    pair = table.pairs[0]
+    info = results.pairs[pair]
+    modalities = {"source-a": info.modalities[0], "source-b": info.modalities[1]}
+    columns = math.ceil(math.sqrt(len(table.fusers)))
+    rows = math.ceil(len(table.fusers) / columns)
+    height, width = info.size
     figure = figure_of(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
-    _title(figure, f"{table['title']}, {_pair(description, dataset, pair)}")
+    _title(figure, f"{table.title}, {_pair(results, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    folder = out / "fused" / dataset
-    sources = [_read(path) for label in modalities if (path := folder / label / f"{pair}.png").exists()]
+    sources = [_read(path) for label in modalities if (path := results.image(pair, label)).exists()]
     corner = busiest(sources) if len(sources) == 2 and min(height, width) >= 2 * INSET else None
     for ax in axes:
         ax.axis("off")
-    for ax, fuser in zip(axes, table["fusers"], strict=False):
-        label = fuser["label"]
-        coloured = out / "colour" / dataset / label / f"{pair}.png"
+    for ax, fuser in zip(axes, table.fusers, strict=False):
+        label = fuser.label
+        coloured = results.coloured(pair, label)
         # A source shows its own colour; what is fused shows the pair's.
-        own = modalities.get(label) in (None, *info["coloured"])
-        path = coloured if coloured.exists() and own and not grey else folder / label / f"{pair}.png"
+        own = modalities.get(label) in (None, *info.coloured)
+        path = coloured if coloured.exists() and own and not grey else results.image(pair, label)
         if not path.exists():
             ax.set_title(f"{label} (failed)", fontsize=8, parse_math=False)
             continue
         _show(ax, _read(path), f"{label} ({modalities[label]})" if label in modalities else label)
-        caption = "  ".join(
-            f"{m['label']} {scores[dataset, pair, label, m['label']]:.4g}" for m in table["metrics"][:3]
-        )
+        caption = "  ".join(f"{m.label} {results.scores[*pair, label, m.label]:.4g}" for m in table.metrics[:3])
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
         if corner is not None:
             _enlarge(ax, _read(path), corner)
-    return _save(figure, out, NUMBERS.get(name, name))
+    return figure
 
 
 def busiest(sources: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
@@ -161,11 +172,12 @@ def _title(figure: "Figure", text: str) -> None:
     figure.suptitle(text, fontsize=10, parse_math=False)
 
 
-def _save(figure: "Figure", out: Path, name: str) -> Path:
+def _save(figure: "Figure", results: Results, name: str) -> Path:
+    path = results.folder / "figures" / f"{name}.png"
     # Without a date the same run gives the same bytes.
-    figure.savefig(out / "figures" / f"{name}.pdf", metadata={"CreationDate": None})
-    figure.savefig(out / "figures" / f"{name}.png")
-    return out / "figures" / f"{name}.png"
+    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    figure.savefig(path)
+    return path
 
 
 def _show(ax: "Axes", image: npt.NDArray[Any], title: str, most: float = 255) -> None:
@@ -188,6 +200,6 @@ def _mosaic(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return rows.transpose(0, 2, 1, 3).reshape(side * channels.shape[1], side * channels.shape[2])
 
 
-def _pair(description: dict[str, Any], dataset: str, pair: str) -> str:
-    nature = "synthetic" if description["pairs"][dataset][pair]["synthetic"] else "real"
-    return f"{nature} {dataset} pair {pair}"
+def _pair(results: Results, pair: tuple[str, str]) -> str:
+    nature = "synthetic" if results.pairs[pair].synthetic else "real"
+    return f"{nature} {pair[0]} pair {pair[1]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fusebench.bench import catalogue, cli
 from fusebench.bench.record import read_scores
 from fusebench.bench.suite import Suite, Table
@@ -138,13 +139,44 @@ def test_list(command: Run, what: str, expected: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_the_reports_of_a_finished_run_are_made_again_and_nothing_is_run(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("a fuser was called")
+
+    out = tmp_path / "out"
+    _, printed, _ = command("bench", "--out", out)
+    shown = {path: path.read_bytes() for name in ("tables", "figures") for path in (out / name).iterdir()}
+    for path in shown:
+        path.write_bytes(b"old")
+    for cls in (Average, Maximum):
+        monkeypatch.setattr(cls, "__call__", fail)
+    assert command("report", out) == (0, printed, f"written: {out}/tables/, figures/\n")
+    assert {path: path.read_bytes() for path in shown} == shown
+    # One fused image has a twin in colour, here white: --grey leaves it away.
+    fused = next((out / "fused" / "CT-PET" / "average").iterdir())
+    twin = out / "colour" / "CT-PET" / "average" / fused.name
+    twin.parent.mkdir(parents=True)
+    image.write(torch.full((64, 64), 255, dtype=torch.uint8), twin)
+    picture = out / "figures" / "figure9.png"
+    for option, same in ((), False), (("--grey",), True):
+        assert command("report", out, *option)[0] == 0
+        assert (picture.read_bytes() == shown[picture]) is same
+    code, _, err = command("report", tmp_path / "gone")
+    assert code == 2
+    assert err == f"fusebench: {tmp_path}/gone: holds no finished run; expected what `fusebench bench --out` wrote\n"
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.usefixtures("small")
 def test_record_then_check_then_drift(command: Run, tmp_path: Path) -> None:
     record = tmp_path / "record.csv"
     assert command("record", "--record", record)[0] == 0
     assert command("check", "--record", record) == (0, f"16 scores agree with {record}\n", "")
     good = record.read_text()
     first = read_scores(record).score[0]
-    record.write_text(good.replace(f"{first:.10g}", f"{1.001 * first:.10g}"))
+    record.write_text(good.replace(f"{first:.12g}", f"{1.001 * first:.12g}"))
     code, out, err = command("check", "--record", record)
     assert code == 1
     assert "-0.0999 %" in out
@@ -239,7 +271,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["bench", "--out", "A/results"], "Not a directory"),
         (["bench", "--out", "A"], "is a file; --out names a folder"),
         (["check", "--record", "gone.csv"], "gone.csv: no such file"),
-        (["check", "--record", "A"], "not a file of scores"),
+        (["check", "--record", "A"], "not a table of dataset, pair, fuser, metric, score"),
         (["record", "--record", "gone/r.csv"], "there is no folder gone"),
         (["list", "everything"], "everything"),
         (["score", "A", "B", "A", "--profile", "vfib"], "no profile is called 'vfib'; known: default"),
@@ -295,7 +327,7 @@ def test_a_fault_of_the_program_is_not_called_bad_input(command: Run, monkeypatc
     def fail(*_: object) -> None:
         raise ZeroDivisionError("x")
 
-    monkeypatch.setattr(cli, "_suite", fail)
+    monkeypatch.setattr("fusebench.bench.cli.bench._suite", fail)
     code, _, err = command("bench")
     assert code == 1
     assert err == "fusebench: ZeroDivisionError: x (a fault of the program; --debug shows where)\n"

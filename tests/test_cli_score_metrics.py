@@ -12,6 +12,7 @@ from fusebench.bench import cli
 from fusebench.metrics import base, chroma
 from fusebench.metrics.foreground import foreground
 from fusebench.metrics.profiles import PROFILES, score
+from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor
 
@@ -20,10 +21,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `fusebench score` in this process: exit code, stdout, stderr."""
+    """Run `fusebench score`, or explain where that is named, in this process: exit code, stdout, stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fusebench", "score", *map(str, arguments)])
+        named = arguments if arguments[0] == "explain" else ("score", *arguments)
+        monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, named)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
         out = capsys.readouterr()
@@ -151,3 +153,19 @@ def test_dicom_sources_are_scored_through_a_window(
     code, out, err = command(rgb, *png[1:], "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["D_ab"] > 0
+
+
+def test_a_colour_table_is_undone_before_scoring(command: Run, tmp_path: Path, noise: torch.Generator) -> None:
+    # Each entry of the table stands for its number.
+    a, entries, fused = torch.randint(0, 256, (3, 40, 48), generator=noise).to(torch.uint8)
+    shown = torch.from_numpy(colormaps["hot"](entries.numpy(), bytes=True)[..., :3]).movedim(-1, 0)
+    files = [save(tmp_path / f"{name}.png", pixels) for name, pixels in (("a", a), ("b", shown), ("f", fused))]
+    _, out, _ = command(*files, "--pseudo-colour", "hot", "--profile", "seed", "--json")
+    expected = score(a[None], entries[None], fused[None], "seed")
+    assert json.loads(out) == pytest.approx({label: values.item() for label, values in expected.items()}, rel=1e-9)
+    assert json.loads(command(*files, "--profile", "seed", "--json")[1])["MI"] != json.loads(out)["MI"]
+    value = expected["MI"].item()
+    asked = ("explain", *files, "--metric", "MI", "--value", value, "--pseudo-colour", "hot", "--json")
+    _, out, _ = command(*asked)
+    assert json.loads(out)[0]["label"] == "MI"
+    assert json.loads(out)[0]["difference"] < 1e-9

@@ -17,7 +17,7 @@ from processor_paths import PATHS, run
 
 CODE = """
 import json
-from fusebench.bench.work import quantise
+from fusebench.datasets.image import quantise
 from fusebench.datasets import phantom
 from fusebench.fusers.base import parse
 from fusebench.fusers.catalogue import FUSERS

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from fusebench.bench.engine import run
+from fusebench.bench.paper import FIGURES
 from fusebench.bench.suite import Table, select
 from fusebench.datasets import formats, layouts, nifti
 from fusebench.datasets.reading import Reading, Window
 from fusebench.fusers.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
-from fusebench.reports import figures, tables
+from fusebench.reports import figures, results, tables
 from nibabel.processing import resample_from_to
 from scipy.ndimage import gaussian_filter
 
@@ -152,9 +153,9 @@ def test_slices_are_fused_scored_and_shown(tmp_path: Path, write_nifti: Write) -
     entries = layouts.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
     run.run({"table2": Table("x", (Average(),), select(entries, 2), (SF,))}, tmp_path / "out", name="x")
     assert {path.name for path in (tmp_path / "out").rglob("brain*")} == {"brain#1.png", "brain#2.png"}
-    (text,) = tables.write(tmp_path / "out")
+    (text,) = tables.write(results.read(tmp_path / "out"))
     assert "2 pairs, 1 case" in text
-    assert figures.write(tmp_path / "out")
+    assert figures.write(results.read(tmp_path / "out"), FIGURES)
 
 
 def test_a_typo_in_a_modality_is_told(tmp_path: Path, write_nifti: Write) -> None:

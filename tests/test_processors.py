@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from fusebench.bench.check import change
+from fusebench.bench.record import change
 from fusebench.bench.external import External, rows
 from fusebench.bench.suite import select
-from fusebench.datasets import folder, phantom
+from fusebench.datasets import layouts, phantom
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.trivial import Average, Maximum
@@ -79,7 +79,7 @@ def synthetic(slices: Sequence[int], size: int) -> list[Images]:
 
 def real(shared: Path) -> list[Images]:
     """Give pairs whose fused images were published, with three methods' images besides."""
-    entries = folder.entries(shared / "data" / "medical")
+    entries = layouts.entries(shared / "data" / "medical")
     methods = rows(shared / "data" / "published_results", entries)
     found = []
     for kind in ("PET-MRI", "SPECT-MRI", "CT-MRI"):

@@ -10,6 +10,7 @@ from fusebench.bench.paper import paper
 from fusebench.datasets import phantom
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.reports import readme, tables
+from fusebench.reports.results import read
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -33,7 +34,7 @@ def test_its_tables_hold_what_the_code_computes(tmp_path: Path) -> None:
     }
     run.run(suite, tmp_path, name="paper")
     shown = rows(README.read_text(encoding="utf-8"))
-    computed = rows("".join(tables.write(tmp_path)))
+    computed = rows("".join(tables.write(read(tmp_path))))
     assert len(computed) > 20
     assert {key: shown.get(key) for key in computed} == computed
     # And every layer and method has its row.
@@ -61,8 +62,8 @@ def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> Non
 
 
 def test_every_command_it_shows_exists() -> None:
-    from fusebench.bench.cli import app
+    from fusebench.bench.cli.app import commands as registered
 
-    commands = {command.name for command in (*app.registered_commands, *app.registered_groups)}
+    commands = {command.name for command in (*registered.registered_commands, *registered.registered_groups)}
     shown = set(re.findall(r"^    fusebench ([\w-]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown == commands

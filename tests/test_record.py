@@ -108,7 +108,7 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "dataset,pair,fuser,metric,score\na,b,c,d,high\n", "\x00\x01"])
 def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"r.csv: not a file of scores"):
+    with pytest.raises(ValueError, match=r"r.csv: not a table of dataset, pair, fuser, metric, score"):
         read_scores(tmp_path / "r.csv")
     with pytest.raises(ValueError, match=r"gone.csv: no such file"):
         read_scores(tmp_path / "gone.csv")

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import torch
 from fusebench.bench.engine.store import Loss, Result, write_rows
+from fusebench.bench.paper import FIGURES
 from fusebench.reports import figures, rankings, tables
+from fusebench.reports.results import read
 from PIL import Image
 
 UP = {"label": "SF", "unit": "grey levels", "higher_is_better": True, "digits": 2, "source": "x"}
@@ -67,7 +69,7 @@ def make(
 
 def test_slices_of_one_case_count_once_in_mean_and_interval(tmp_path: Path) -> None:
     make(tmp_path)
-    tables.write(tmp_path)
+    tables.write(read(tmp_path))
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
     row = table.loc[("wavelet", "SF")]
     # Cases: 2 -> (1 + 3) / 2 = 2, 16 -> 6. Mean 4, standard deviation 2 sqrt 2, t(0.975; 1) = 12.7062.
@@ -78,7 +80,7 @@ def test_slices_of_one_case_count_once_in_mean_and_interval(tmp_path: Path) -> N
 
 def test_markdown_cells(tmp_path: Path) -> None:
     make(tmp_path)
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     lines = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in text.splitlines()
@@ -94,7 +96,7 @@ def test_markdown_cells(tmp_path: Path) -> None:
 
 def test_synthetic_pairs_are_labelled_and_not_compared_with_print(tmp_path: Path) -> None:
     make(tmp_path, synthetic=True, pairs=PAIRS[:1])
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "1 synthetic pair (CT-MRI/2004), 1 case. Bold" in text
     assert "3.14" not in text
     assert "±" not in text
@@ -102,8 +104,8 @@ def test_synthetic_pairs_are_labelled_and_not_compared_with_print(tmp_path: Path
 
 def test_rankings_set_published_and_measured_side_by_side(tmp_path: Path) -> None:
     description = make(tmp_path)
-    tables.write(tmp_path)
-    assert rankings.write(tmp_path) == ""  # one published method has no order
+    tables.write(read(tmp_path))
+    assert rankings.write(read(tmp_path)) == ""  # one published method has no order
     description["tables"]["table2"]["published"]["my_fuser[x=1]"] = {"SF": 3.0, "Q_CV": 1.0}
     description["tables"]["table2"]["published"]["wavelet"]["Q_CV"] = 2.0
     (tmp_path / "run.json").write_text(json.dumps(description))
@@ -121,7 +123,7 @@ def test_rankings_set_published_and_measured_side_by_side(tmp_path: Path) -> Non
 
 def ranks(out: Path) -> list[list[str]]:
     """Give the cells of the rankings of a run."""
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in rankings.write(out).splitlines()[4:]]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in rankings.write(read(out)).splitlines()[4:]]
 
 
 def test_a_rank_correlation_of_nought_has_its_digits(tmp_path: Path) -> None:
@@ -130,13 +132,13 @@ def test_a_rank_correlation_of_nought_has_its_digits(tmp_path: Path) -> None:
     description = make(tmp_path, scores=scores)
     description["tables"]["table2"]["published"] = {name: {"SF": n} for n, name in enumerate("abcd", 1)}
     (tmp_path / "run.json").write_text(json.dumps(description))
-    tables.write(tmp_path)
+    tables.write(read(tmp_path))
     assert [row[-1] for row in ranks(tmp_path)] == ["+0.00"]
 
 
 def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
     make(tmp_path)
-    tables.write(tmp_path)
+    tables.write(read(tmp_path))
     text = (tmp_path / "tables" / "table2.tex").read_text()
     for part in (
         r"\begin{tabular}{lrr}",
@@ -166,19 +168,19 @@ def test_hostile_names_stay_names_in_every_report(tmp_path: Path) -> None:
     (tmp_path / "fused" / "CT-MRI").rename(tmp_path / "fused" / kind)
     for fuser in SCORES:
         (tmp_path / "fused" / kind / fuser / "2004.png").rename(tmp_path / "fused" / kind / fuser / f"{pair}.png")
-    (markdown,) = tables.write(tmp_path)
+    (markdown,) = tables.write(read(tmp_path))
     assert r"Methods, CT\|\<b\>[x]\(y)$1$-MRI" in markdown
     assert r"/a%b#1\_{~^}\&lt;\\input)" in markdown
     assert "my_fuser[x=1]" in markdown  # what means nothing stays as it is
     latex = (tmp_path / "tables" / "table2.tex").read_text()
     assert r"CT\textbar{}\textless{}b\textgreater{}[x](y)\$1\$-MRI" in latex
     assert r"a\%b\#1\_\{\textasciitilde{}\textasciicircum{}\}\&lt;\textbackslash{}input" in latex
-    assert [path.name for path in figures.write(tmp_path)] == ["figure8.png"]
+    assert [path.name for path in figures.write(read(tmp_path), FIGURES)] == ["figure8.png"]
 
 
 def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:
     make(tmp_path, pairs=PAIRS[1:2])
-    tables.write(tmp_path)
+    tables.write(read(tmp_path))
     table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
     assert table.loc[("my_fuser[x=1]", "Q_CV"), "nans"] == 1
     assert not table.loc[("my_fuser[x=1]", "Q_CV"), "best"]
@@ -192,7 +194,7 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("".join(kept))
     for fuser in ("wavelet", "my_fuser[x=1]"):
         (tmp_path / "fused" / "CT-MRI" / fuser / "2004.png").unlink()
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     # Case 2 has the slice that is left, 3, and case 16 has 6.
     assert rows["wavelet"].startswith("4.50 ± ")
@@ -202,7 +204,7 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     assert table.failed.to_dict()["wavelet", "SF"] == 1
     assert not table.best["my_fuser[x=1]", "SF"]
     assert "& failed &" in (tmp_path / "tables" / "table2.tex").read_text()
-    assert figures.write(tmp_path)
+    assert figures.write(read(tmp_path), FIGURES)
 
 
 def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:
             "gap": [(1.0, 1.0, 1.0), (0.0, math.nan, 0.0)],
         },
     )
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     lines = {line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:-1]] for line in text.splitlines()[4:]}
     assert lines["method"] == ["SF ↑ (grey levels)", "Q_CV ↓", "pairs"]
     # The source's mean over its cases (1 + 2) / 2 and 3 is 2.25, more than 2.
@@ -233,7 +235,7 @@ def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:
 
 def test_what_is_undefined_for_all_keeps_nobody_from_being_best(tmp_path: Path) -> None:
     make(tmp_path, scores={"a": [(math.nan, 1.0, 1.0)] * 2, "b": [(math.nan, 2.0, 2.0)] * 2})
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "**2.00" in text
     assert "**1.0 " in text
     assert "is not marked" not in text
@@ -241,14 +243,14 @@ def test_what_is_undefined_for_all_keeps_nobody_from_being_best(tmp_path: Path) 
 
 def test_where_everything_failed_there_is_a_table_and_no_mark(tmp_path: Path) -> None:
     make(tmp_path, scores={"a": [(None,) * 3] * 2})
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "| a        |               failed |   failed |       0 |" in text
-    assert rankings.write(tmp_path) == ""
+    assert rankings.write(read(tmp_path)) == ""
 
 
 def test_an_infinite_score_has_no_interval(tmp_path: Path) -> None:
     make(tmp_path, scores={"a": [(math.inf, 30.0, 31.0)] * 2, "b": [(29.0, 30.0, 30.0)] * 2})
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert " **inf** |" in text
     assert "nan" not in text
     assert "-0.0" not in text
@@ -256,7 +258,7 @@ def test_an_infinite_score_has_no_interval(tmp_path: Path) -> None:
 
 def test_a_mean_that_rounds_to_nought_has_no_sign(tmp_path: Path) -> None:
     make(tmp_path, scores={"a": [(-1e-9,) * 3, (-0.0,) * 3]})
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "**0.00 ± 0.00**" in text
     assert "**0.0 ± 0.0**" in text
 
@@ -265,7 +267,7 @@ def test_an_interval_claims_cases_only_where_they_are_known(tmp_path: Path) -> N
     description = make(tmp_path)
     description["pairs"]["CT-MRI"]["2004"]["case"] = None
     (tmp_path / "run.json").write_text(json.dumps(description))
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "3 pairs; mean ± 95% confidence interval over pairs. " in text
     # 1, 3 and 6: mean 10/3, standard deviation sqrt(19/3), t(0.975; 2) = 4.302653.
     assert f"3.33 ± {4.302653 * math.sqrt(19 / 3) / math.sqrt(3):.2f}" in text
@@ -281,7 +283,7 @@ def test_coloured_sources_are_shown_in_colour_unless_asked_for_grey(tmp_path: Pa
         Image.fromarray(red).save(target / "2004.png")
 
     def is_coloured() -> bool:
-        with Image.open(figures.write(tmp_path, grey=grey)[0]) as picture:
+        with Image.open(figures.write(read(tmp_path), FIGURES, grey=grey)[0]) as picture:
             pixels = np.asarray(picture.convert("RGB")).astype(int)
         return bool(((pixels[..., 0] > 200) & (pixels[..., 1] < 50)).any())
 
@@ -295,9 +297,9 @@ def test_names_are_names_and_neither_numbers_nor_missing_values(tmp_path: Path) 
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(text.replace("CT-MRI", "2024").replace("16003", "NA"))
     (tmp_path / "fused" / "CT-MRI").rename(tmp_path / "fused" / "2024")
-    (text,) = tables.write(tmp_path)
+    (text,) = tables.write(read(tmp_path))
     assert "3 pairs" in text
-    assert figures.write(tmp_path)
+    assert figures.write(read(tmp_path), FIGURES)
     del description
 
 
@@ -313,7 +315,17 @@ def test_the_enlarged_part_is_where_both_sources_have_detail(noise: torch.Genera
 
 def test_the_figure_shows_every_fuser(tmp_path: Path) -> None:
     make(tmp_path)
-    (path,) = figures.write(tmp_path)
+    (path,) = figures.write(read(tmp_path), FIGURES)
     with Image.open(path) as picture:
         assert picture.size[0] > 600
         assert len(picture.convert("L").getcolors()) > 10
+
+
+def test_a_folder_without_a_whole_run_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{tmp_path}: holds no finished run"):
+        read(tmp_path)
+    description = make(tmp_path)
+    del description["pairs"]["CT-MRI"]["2004"]["coloured"]
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=r"run.json: was not written by this version \(KeyError\('coloured'\)"):
+        read(tmp_path)

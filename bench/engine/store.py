@@ -16,12 +16,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar, get_type_hints
 
 RUN, SCORES, LOSSES, FAILURES = "run.json", "scores.csv", "losses.csv", "failures.csv"
+FEATURES = "features.npz"
 FUSED, COLOUR = IMAGES = ("fused", "colour")
 # What a run and the reports on it write; anything else in the folder is left alone.
-OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", "features.npz", *IMAGES, "tables", "figures")
+OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 Name = tuple[str, str, str]  # dataset, pair, fuser's label
@@ -60,6 +61,9 @@ class Failure(NamedTuple):
     def __str__(self) -> str:
         """Say it in a line."""
         return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
+
+
+Row = TypeVar("Row", Result, Loss, Failure)
 
 
 def image_path(name: Name) -> Path:
@@ -184,6 +188,29 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
         writer.writerow(header)
         writer.writerows(rows)
         text.detach()
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Read what `write_rows` wrote: text as it is, numbers as numbers.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks a column, or a cell is no number where one belongs.
+    OSError
+        If it cannot be read.
+    """
+    types = get_type_hints(kind)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path}: not a table of {', '.join(types)} (no regular file)")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            header = next(lines, [])
+            columns = [(make, header.index(name)) for name, make in types.items()]
+            return [kind(*(make(line[place]) for make, place in columns)) for line in lines]
+    except (ValueError, IndexError, csv.Error) as error:
+        raise ValueError(f"{path}: not a table of {', '.join(types)} ({error})") from error
 
 
 def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:

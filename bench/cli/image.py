@@ -1,0 +1,165 @@
+"""Commands for one pair of images: fuse | score | explain."""
+
+import json
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from fusebench.bench.cli.app import (
+    CNN,
+    VGG16,
+    Axis,
+    Device,
+    Interpolation,
+    PseudoColour,
+    Windows,
+    commands,
+    configure,
+    notice,
+    reading_of_two,
+    say,
+)
+
+
+class Colour(StrEnum):
+    """How `score` takes coloured images."""
+
+    luma = "luma"
+    per_channel = "per-channel"
+
+
+@commands.command(name="fuse", epilog="Example: fusebench fuse ct.png mri.png -m 'vgg16[layer=conv2_1]' -o fused.png")
+def fuse_(
+    a: Annotated[Path, typer.Argument(help="First source image; FILE#k is slice k of a volume, frame k of a DICOM.")],
+    b: Annotated[Path, typer.Argument(help="Second source image, registered to the first.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", metavar="NAME", help="NAME or NAME[option=value,...]; `list fusers`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="PNG, TIFF or BMP file to write.")],
+    grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
+    device: Device = "cpu",
+    vgg16: VGG16 = None,
+    weights: CNN = None,
+) -> None:
+    """Fuse two registered images into one 8-bit file.
+
+    Luma is fused; where a source is coloured its colour is put back, unless --grey. For --window the sources are called
+    a and b.
+    """
+    from fusebench.bench.engine.work import fuse, shown_in_colour
+    from fusebench.datasets import formats, image
+    from fusebench.fusers import foreign
+    from fusebench.fusers.base import label, parse
+    from fusebench.fusers.catalogue import known
+    from fusebench.fusers.multifocus import MultiFocusCNN
+
+    configure(device, vgg16, weights)
+    fuser = parse(method, known())
+    if weights and isinstance(fuser, MultiFocusCNN) and "weights=" not in method.replace(" ", ""):
+        fuser = replace(fuser, weights="published")
+    if out.suffix.lower() not in image.LOSSLESS:
+        raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
+    if out.exists() and any(out.samefile(source) for source in (a, b) if source.exists()):
+        raise ValueError(f"{out}: is a source; name another file to write")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out}: there is no folder {out.parent}")
+    reading = reading_of_two(window, axis, interpolation, pseudo_colour)
+    pair = formats.read_pair(a, b, "fuse", reading=reading, say=notice)
+    with foreign.printing(label(fuser)):
+        fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
+    image.write(fused if grey or pair.chroma is None else shown_in_colour(fused, pair.chroma), out)
+
+
+@commands.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --profile vifb --json")
+def score_(
+    a: Annotated[Path, typer.Argument(help="First source image.")],
+    b: Annotated[Path, typer.Argument(help="Second source image.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="default, seed, or what a code base prints: vifb, mefb, mfif, tang, ...")
+    ] = "default",
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score inside a mask: an image of the same size, not black inside; "
+            "or the word foreground, for what stands before the sources' dark background.",
+        ),
+    ] = None,
+    colour: Annotated[
+        Colour, typer.Option(help="Score the luma, or each of R, G and B against the sources' and their mean.")
+    ] = Colour.luma,
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score a fused image against its sources by every metric of a profile.
+
+    Colour is scored by its luma (BT.601), or with --colour per-channel by each channel; all three images are taken at
+    256 levels. Where an image is coloured, what of the sources' colour was kept is scored besides. A coloured fusion
+    whose colours were clipped has not quite the luma that `fuse` made: write it with --grey to score what the bench
+    scores.
+    """
+    from fusebench.bench import arrays
+    from tabulate import tabulate
+
+    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
+    inside = None if mask is None else arrays.read_mask(mask, *triple.grey[:2])
+    by_channel = colour is Colour.per_channel
+    scores = arrays.score(triple, profile, mask=inside, per_channel=by_channel)
+    if inside is not None and (whole := [metric.label for metric in scores if not metric.local]):
+        names = ", ".join(whole)
+        say(f"{len(whole)} of {len(scores)} scores are of whole images, undefined in a mask: {names}", err=True)
+    if as_json:
+        say(json.dumps(arrays.as_json(scores), indent=1))
+        return
+    channels = ("R", "G", "B") if by_channel else ()
+    rows = []
+    for m, values in scores.items():
+        score, *each = (f"{value:.{m.digits}f}" for value in (values.mean().item(), *values.tolist()))
+        each = each if len(each) == len(channels) else [""] * len(channels)  # one score has no channels
+        better = {True: "higher", False: "lower", None: ""}[m.higher_is_better]
+        rows.append((m.label, score, *each, m.unit, better, m.source))
+    headers = ("metric", "score", *channels, "unit", "better", "definition")
+    say(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+@commands.command(
+    name="explain", epilog="Example: fusebench explain ct.png mri.png fused.png --metric PSNR --value 64.35"
+)
+def explain_(
+    a: Annotated[Path, typer.Argument(help="First source image.")],
+    b: Annotated[Path, typer.Argument(help="Second source image.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
+    value: Annotated[float, typer.Option(metavar="NUMBER", help="The published number.")],
+    window: Windows = None,
+    axis: Axis = "axial",
+    interpolation: Interpolation = "linear",
+    pseudo_colour: PseudoColour = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
+    from fusebench.bench import arrays
+    from fusebench.bench.explain import explain
+    from tabulate import tabulate
+
+    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
+    candidates = explain(*triple.grey, metric, value)
+    if as_json:
+        rows = [
+            {**c._asdict(), "score": arrays.finite(c.score), "difference": arrays.finite(c.difference)}
+            for c in candidates
+        ]
+        say(json.dumps(rows, indent=1))
+        return
+    lines = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
+    say(tabulate(lines, headers=("convention", "value", "off by", "definition"), disable_numparse=True))

@@ -1,0 +1,129 @@
+"""A finished run, read from its folder. Nothing else in `reports` reads what a run wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from fusebench.bench.engine import store
+
+
+class Fuser(NamedTuple):
+    """A row of a table; what is trivial is set apart."""
+
+    label: str
+    trivial: bool
+
+
+class Metric(NamedTuple):
+    """A column of a table."""
+
+    label: str
+    unit: str
+    higher_is_better: bool | None  # None: no value is the best
+    digits: int
+
+
+class Table(NamedTuple):
+    """Which fusers on which pairs, (dataset, name), by which metrics; and what a paper printed, by both labels."""
+
+    name: str
+    title: str
+    fusers: tuple[Fuser, ...]
+    pairs: tuple[tuple[str, str], ...]
+    metrics: tuple[Metric, ...]
+    published: Mapping[str, Mapping[str, float]]
+
+
+class Pair(NamedTuple):
+    """What a run says of a pair: its case, None where it is not known, and what its images are."""
+
+    case: str | None
+    size: tuple[int, int]
+    modalities: tuple[str, str]
+    coloured: tuple[str, ...]
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run: its folder, its tables, and its pairs by dataset and name."""
+
+    folder: Path
+    tables: tuple[Table, ...]
+    pairs: Mapping[tuple[str, str], Pair]
+
+    @cached_property
+    def scores(self) -> "pd.Series[float]":
+        """The scores, by dataset, pair, fuser and metric."""
+        read = pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Result), columns=store.Result._fields)
+        return read.set_index([*store.Result._fields[:-1]]).score
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """The losses of iterative fusers, with the columns of `store.Loss`."""
+        return pd.DataFrame(store.read_rows(self.folder / store.LOSSES, store.Loss), columns=store.Loss._fields)
+
+    @cached_property
+    def features(self) -> dict[str, npt.NDArray[np.float32]]:
+        """What a network sees of the first pair of the table of layers, by "LAYER/NAME"; empty where a run has none."""
+        path = self.folder / store.FEATURES
+        if not path.exists():
+            return {}
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    def table(self, name: str) -> Table:
+        """Give a table by its name."""
+        return next(table for table in self.tables if table.name == name)
+
+    def image(self, pair: tuple[str, str], fuser: str) -> Path:
+        """Say where the fused image of a pair lies, if the fuser gave one."""
+        return self.folder / store.FUSED / store.image_path((*pair, fuser))
+
+    def coloured(self, pair: tuple[str, str], fuser: str) -> Path:
+        """Say where the same lies in colour, if there is one."""
+        return self.folder / store.COLOUR / store.image_path((*pair, fuser))
+
+
+def read(folder: Path) -> Results:
+    """Read what `run.json` says of the run in a folder; its scores, losses and images are read when they are asked for.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no finished run.
+    """
+    said = store.read_run(folder)
+    if said is None:
+        raise ValueError(f"{folder}: holds no finished run; expected what `fusebench bench --out` wrote")
+    try:
+        tables = tuple(
+            Table(
+                name,
+                table["title"],
+                tuple(Fuser(fuser["label"], fuser["trivial"]) for fuser in table["fusers"]),
+                tuple((dataset, pair) for dataset, pair in table["pairs"]),
+                tuple(Metric(*(metric[fact] for fact in Metric._fields)) for metric in table["metrics"]),
+                table["published"],
+            )
+            for name, table in said["tables"].items()
+        )
+        pairs = {
+            (dataset, name): Pair(
+                pair["case"],
+                (pair["size"][0], pair["size"][1]),
+                (pair["modalities"][0], pair["modalities"][1]),
+                tuple(pair["coloured"]),
+                pair["synthetic"],
+            )
+            for dataset, listed in said["pairs"].items()
+            for name, pair in listed.items()
+        }
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ValueError(f"{folder / store.RUN}: was not written by this version ({error!r}); run it again") from error
+    return Results(folder, tables, pairs)
