@@ -55,20 +55,24 @@ def smoke() -> Suite:
     }
 
 
-def change(old: float, new: float) -> float:
-    """Change of a score, relative to the old one, or to 1 where that is larger; infinite if one of them is not finite.
+# Rounding is that of the terms that a score is made of, and these are about 1 in its unit: a similarity, a bit, a grey
+# level. Where they cancel, and the score is 0, their rounding remains: of 1e-16 each, far below 1e-9 of this.
+FLOOR = 1e-3
 
-    Rounding is that of the terms that a score is made of, and these are about 1 in its unit: a similarity, a bit, a
-    grey level. Where they cancel, and the score is 0, their rounding remains. Two NaNs are equal, and two infinities.
+
+def change(old: float, new: float) -> float:
+    """Change of a score, relative to the old one or to FLOOR; infinite if one of them is not finite.
+
+    Two NaNs are equal, and two infinities.
 
     Examples
     --------
-    >>> change(20.0, 20.5), change(0.0, 1e-12), change(float("inf"), float("inf")), change(1.0, float("nan"))
-    (0.025, 1e-12, 0.0, inf)
+    >>> change(20.0, 20.5), change(0.0, 1e-5), change(float("inf"), float("inf")), change(1.0, float("nan"))
+    (0.025, 0.01, 0.0, inf)
     """
     if old == new or (math.isnan(old) and math.isnan(new)):
         return 0.0
-    return abs(new - old) / max(abs(old), 1.0) if math.isfinite(old) and math.isfinite(new) else math.inf
+    return abs(new - old) / max(abs(old), FLOOR) if math.isfinite(old) and math.isfinite(new) else math.inf
 
 
 def tolerance(fuser: str, metric: str) -> float:

@@ -16,7 +16,7 @@ class Fuser(Protocol):
     are the method's options, checked when it is made, and name its row (`label`). One that does not take every size
     has an attribute `least`, the smallest height and width it takes; one that reads a file names its digest in an
     attribute `weights_sha256`. One whose 8-bit image depends on the processor has an attribute `drift`, the largest
-    change of a score that this makes, relative to the score or to 1.
+    change of a score that this makes, relative to the score or to 0.001.
     """
 
     name: ClassVar[str]

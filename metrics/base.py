@@ -53,8 +53,8 @@ class Metric:
         Which images of `DEGENERATE` may score better than the average of the sources: what this metric does not see.
     rounding
         The largest change of the score that the rounding of another processor or number of threads makes, relative to
-        the score, or to 1 where that is larger. Only a variant that rests on rounding states another than the default;
-        `make processors` measures it.
+        the score, or to 0.001 where that is larger. Only a variant that rests on rounding states another than the
+        default; `make processors` measures it.
     """
 
     name: str

@@ -233,6 +233,7 @@ Q_CB_VIFB = Metric(
     source="VIFB, also MEFB, MFIF and zhengliu: stretched; rests on the rounding of Fourier transforms before black",
     score=partial(contrast_preservation, light=0, visible=0, stretched=True),
     variant=True,
+    rounding=2e-2,
 )
 
 RECORDS = (Q_CV, Q_CV_VIFB, Q_CB, Q_CB_VIFB)
