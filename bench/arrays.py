@@ -89,7 +89,7 @@ def score(
     triple
         The images.
     profile
-        A name of `metrics.profiles.PROFILES`.
+        Names of profiles and metrics, see `metrics.profiles.chosen`.
     mask
         Score inside it: (1, H, W), bool.
     per_channel
@@ -102,12 +102,12 @@ def score(
     Raises
     ------
     ValueError
-        If there is no such profile.
+        If there is no such profile or metric.
     """
     # A channel is an image: three of each.
     a, b, fused = (channels[0] for channels in triple.colour) if per_channel else triple.grey
     scores = profiles.score(a, b, fused, profile, mask)
-    metrics = profiles.PROFILES[profile]
+    metrics = profiles.chosen(profile)
     if any(chroma.coloured(channels) for channels in triple.colour):
         scores |= base.score(*triple.colour, chroma.RECORDS, mask)
         metrics += chroma.RECORDS

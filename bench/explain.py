@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from fusebench.metrics.base import score
 from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.profiles import plain
 from torch import Tensor
 
 # Names that papers use for each other's metrics, without case and signs.
@@ -46,8 +47,8 @@ def explain(a: Tensor, b: Tensor, fused: Tensor, metric: str, value: float) -> l
     """
     if not math.isfinite(value):
         raise ValueError(f"--value {value}: a published score is a number")
-    asked = next((names for names in CONFUSED if _plain(metric) in names), {_plain(metric)})
-    records = [record for record in METRICS if _plain(record.name) in asked]
+    asked = next((names for names in CONFUSED if plain(metric) in names), {plain(metric)})
+    records = [record for record in METRICS if plain(record.name) in asked]
     if not records:
         names = ", ".join(dict.fromkeys(record.name for record in METRICS))
         raise ValueError(f"no metric is called {metric!r}; known: {names}")
@@ -56,7 +57,3 @@ def explain(a: Tensor, b: Tensor, fused: Tensor, metric: str, value: float) -> l
     candidates = [Candidate(r.label, scores[r.label], abs(scores[r.label] - value) / scale, r.source) for r in records]
     # NaN is no explanation: it comes last.
     return sorted(candidates, key=lambda c: (c.difference != c.difference, c.difference))
-
-
-def _plain(name: str) -> str:
-    return name.upper().translate(str.maketrans("", "", "_^/- "))

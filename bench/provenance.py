@@ -50,7 +50,7 @@ class Request(NamedTuple):
 def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str, Any]:
     """Say what was asked for, the tables, and what they are made with: all but the pairs and the weights."""
     trivial = {cls.name for cls in TRIVIAL}
-    facts = ("label", "name", "convention", "unit", "higher_is_better", "digits", "source")
+    facts = ("label", "name", "convention", "family", "unit", "higher_is_better", "digits", "source")
     tables = {
         key: {
             "title": table.title,

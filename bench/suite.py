@@ -1,17 +1,19 @@
 """Suites: which fusers run on which pairs, judged by which metrics."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import cast
 
 from fusebench.bench.external import External
 from fusebench.datasets.pair import Entry, check_name
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, check_class
-from fusebench.fusers.catalogue import named
+from fusebench.fusers.base import Fuser, check_class, label
+from fusebench.fusers.catalogue import TRIVIAL, named
 from fusebench.metrics.base import Metric
+from fusebench.metrics.profiles import chosen
 
 # Without --pairs: this many cases of each kind, a slice of each.
 CASES = 5
@@ -19,7 +21,7 @@ CASES = 5
 
 @dataclass(frozen=True)
 class Table:
-    """One table: every fuser on every pair, judged by every metric.
+    """One table: every fuser on every pair, judged by every metric, given as a record or by its label.
 
     `published` holds the scores a paper printed, by fuser's label and metric's label; they stand beside ours where
     the pairs are real.
@@ -30,6 +32,11 @@ class Table:
     entries: tuple[Entry, ...]
     metrics: tuple[Metric, ...]
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named_ = [metric if isinstance(metric, Metric) else chosen(metric) for metric in self.metrics]
+        flat = [metric for part in named_ for metric in ((part,) if isinstance(part, Metric) else part)]
+        object.__setattr__(self, "metrics", tuple(flat))
 
 
 Suite = Mapping[str, Table]
@@ -96,6 +103,51 @@ def _check_table(key: object, table: Table) -> None:
         for metric, score in scores.items():
             if not isinstance(score, Real):
                 raise TypeError(f"the published score of {metric} is {score!r}; expected a number")
+
+
+def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = None, kinds: str | None = None) -> Suite:
+    """Give the part of a suite that is asked for.
+
+    Parameters
+    ----------
+    suite
+        Its tables. One that has no method or no pair left is left out.
+    metrics
+        Profiles and labels, joined by commas (`metrics.profiles.chosen`): the columns, instead of each table's own.
+    methods
+        Names or labels of fusers, joined by commas. Trivial rows stay.
+    kinds
+        Kinds of pairs, such as "CT-MRI,PET-MRI".
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or names nothing in the suite; the message has what there is.
+    """
+    columns = None if metrics is None else chosen(metrics)
+    trivial = {cls.name for cls in TRIVIAL}
+    rows = {label(fuser): fuser.name for table in suite.values() for fuser in table.fusers if fuser.name not in trivial}
+    wanted = _asked("--methods", methods, [*rows, *rows.values()])
+    pairs = _asked("--kinds", kinds, by_kind(entry for table in suite.values() for entry in table.entries))
+    found = {}
+    for name, table in suite.items():
+        fusers = tuple(fuser for fuser in table.fusers if {fuser.name, label(fuser)} & {*trivial, *wanted})
+        entries = tuple(entry for entry in table.entries if entry.dataset in pairs)
+        if entries and any(fuser.name not in trivial for fuser in fusers):
+            found[name] = replace(table, fusers=fusers, entries=entries, metrics=columns or table.metrics)
+    return found
+
+
+def _asked(option: str, names: str | None, there: Iterable[str]) -> list[str]:
+    """Give the names that an option lists, all where it is not given; labels hold commas inside their brackets."""
+    known = list(dict.fromkeys(there))
+    if names is None:
+        return known
+    asked = [name.strip() for name in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", names)]
+    for name in asked:
+        if name not in known:
+            raise ValueError(f"{option} {name}: there is none; there are {', '.join(known)}")
+    return asked
 
 
 def select(entries: Iterable[Entry], pairs: int | None) -> tuple[Entry, ...]:

@@ -5,6 +5,7 @@ where they agree. A variant that several code bases share is one record and bear
 stands in the profile "cddfuse" too.
 """
 
+import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -199,6 +200,43 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
 )
 
 
+def chosen(names: str) -> tuple[Metric, ...]:
+    """Give the metrics that profiles and labels name, joined by commas: "seed", "SF,VIF", "vifb,Q_ABF". Each once.
+
+    Raises
+    ------
+    ValueError
+        If a name is no profile and no label; the message has the nearest.
+
+    Examples
+    --------
+    >>> [metric.label for metric in chosen("seed,PSNR@tang,SF")]
+    ['EN', 'SF', 'MI', 'M', 'PSNR@tang']
+    """
+    labels = {metric.label: (metric,) for metric in METRICS}
+    known = {**labels, **PROFILES}
+    spelt = {plain(name): name for name in known}
+    found: dict[Metric, None] = {}
+    for name in (part.strip() for part in names.split(",")):
+        if name not in known:
+            near = [spelt[match] for match in difflib.get_close_matches(plain(name), spelt, n=3)]
+            hint = f"did you mean {' or '.join(near)}?" if near else f"the profiles are {', '.join(PROFILES)}"
+            raise ValueError(f"no metric or profile is called {name!r}; {hint} (`fusebench list metrics` has all)")
+        found |= dict.fromkeys(known[name])
+    return tuple(found)
+
+
+def plain(name: str) -> str:
+    """Give a metric's name without case and signs, as it is spelt in a dozen ways.
+
+    Examples
+    --------
+    >>> plain("Q^AB/F"), plain("Q_abf")
+    ('QABF', 'QABF')
+    """
+    return name.upper().translate(str.maketrans("", "", "_^/- "))
+
+
 def score(
     a: Tensor, b: Tensor, fused: Tensor, profile: str = "default", mask: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -212,7 +250,8 @@ def score(
     fused
         The fused images, shape (N, H, W), of either type.
     profile
-        "default" for every definition of the bench, "seed" for the paper it began with, or a code base.
+        "default" for every definition of the bench, "seed" for the paper it began with, or a code base; or labels of
+        metrics. See `chosen`.
     mask
         Where the images are scored: (N, H, W), or (1, H, W) for all, bool. Counts and sums run over these pixels, and
         maps of windows, gradients and transforms are averaged over them; see `base.inside`. A metric that is not
@@ -227,7 +266,7 @@ def score(
     Raises
     ------
     ValueError
-        If the profile is unknown, the images differ in size, or a mask is empty or no bool; see `grey_levels`.
+        If a name is unknown, the images differ in size, or a mask is empty or no bool; see `grey_levels`.
 
     Examples
     --------
@@ -236,8 +275,7 @@ def score(
     >>> {label: scores.tolist() for label, scores in score(x, x, x, "seed").items()}
     {'EN': [1.0], 'SF': [6.363961030678928], 'MI': [2.0], 'M': [1.0]}
     """
-    if profile not in PROFILES:
-        raise ValueError(f"no profile is called {profile!r}; known: {', '.join(PROFILES)}")
+    metrics = chosen(profile)
     same_size(a, b, fused)
     if fused.shape[0] < max(a.shape[0], b.shape[0]):
         raise ValueError(f"there are {max(a.shape[0], b.shape[0])} sources for {fused.shape[0]} fused image")
@@ -245,4 +283,4 @@ def score(
         same_size(fused, mask)
         if mask.dtype != torch.bool or not mask.any(dim=-1).any(dim=-1).all():
             raise ValueError("a mask is of type bool and has a pixel inside it")
-    return base.score(a, b, fused, PROFILES[profile], mask)
+    return base.score(a, b, fused, metrics, mask)

@@ -23,6 +23,7 @@ class Metric(NamedTuple):
     """A column of a table."""
 
     label: str
+    family: str
     unit: str
     higher_is_better: bool | None  # None: no value is the best
     digits: int

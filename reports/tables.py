@@ -1,5 +1,6 @@
 """Tables as a paper prints them, from a run's results: Markdown, CSV and LaTeX."""
 
+import math
 import re
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 from fusebench.reports.results import Metric, Results, Table
 from fusebench.reports.statistics import CONFIDENCE, Cell, Cells, aggregate, units
 from tabulate import tabulate
+
+WIDE = 9  # metrics beside each other, at most
 
 
 def write(results: Results) -> list[str]:
@@ -76,8 +79,28 @@ def numbered(name: str) -> str:
     return f"Table {name.removeprefix('table')}" if name.startswith("table") else name.capitalize()
 
 
+def families(table: Table) -> list[tuple[str, Table]]:
+    """Give a table in parts that a page holds: more than WIDE metrics family by family, fewer as they are, named ""."""
+    if len(table.metrics) <= WIDE:
+        return [("", table)]
+    found: dict[str, list[Metric]] = {}
+    for metric in table.metrics:
+        found.setdefault(metric.family, []).append(metric)
+    return [
+        (name, table._replace(metrics=tuple(metrics[start : start + width])))
+        for name, metrics in found.items()
+        for width in [math.ceil(len(metrics) / math.ceil(len(metrics) / WIDE))]  # as equal as can be
+        for start in range(0, len(metrics), width)
+    ]
+
+
 def markdown(table: Table, cells: Cells) -> str:
-    """Lay a table out as Markdown, readable as plain text."""
+    """Lay a table out as Markdown, readable as plain text; a wide one family by family."""
+    parts = [(f"**{family.capitalize()}**\n\n" if family else "", part) for family, part in families(table)]
+    return "\n\n".join(head + _markdown(part, cells) for head, part in parts)
+
+
+def _markdown(table: Table, cells: Cells) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
@@ -103,7 +126,14 @@ def markdown(table: Table, cells: Cells) -> str:
 
 
 def latex(table: Table, cells: Cells, note: str) -> str:
-    """Lay a table out for LaTeX with the package booktabs."""
+    """Lay a table out for LaTeX with the package booktabs; a wide one family by family, one below the other."""
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(note)}}}", rf"\label{{tab:{table.name}}}"]
+    for index, (_, part) in enumerate(families(table)):
+        lines += [*([r"\\[1ex]"] if index else []), *_tabular(part, cells)]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _tabular(table: Table, cells: Cells) -> list[str]:
     counts = _pairs(table, cells)
     arrows = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
     heads = [
@@ -114,10 +144,6 @@ def latex(table: Table, cells: Cells, note: str) -> str:
         *counts[:1],
     ]
     lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_escape(note)}}}",
-        rf"\label{{tab:{table.name}}}",
         rf"\begin{{tabular}}{{l{'r' * len(heads)}}}",
         r"\toprule",
         " & ".join(["Method", *heads]) + r" \\",
@@ -133,7 +159,7 @@ def latex(table: Table, cells: Cells, note: str) -> str:
             text = rf"\textbf{{{text}}}" if cell.best else rf"\textit{{{text}}}" if cell.best_method else text
             row.append(text + _others(cell, metric))
         lines.append(" & ".join([*row, *counts[index + 1 : index + 2]]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def frame(table: Table, cells: Cells) -> pd.DataFrame:

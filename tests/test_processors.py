@@ -161,7 +161,8 @@ HEAD = """# What rounding does to the scores
 Written by `make processors`: every record scored {count} fused images of {pairs} pairs with black background ({which})
 in processes of their own, under each instruction set and number of threads that the libraries can be told to use
 (`tests/processor_paths.py`). A change is relative to the score, or to 0.001 where that is larger, and the table holds
-the largest of each record that changed by more than {listed:g}. The {rest} records that are not in it changed by less.
+the largest of each record that changed by more than {listed:g}. The {others} records that are not in it changed
+by less.
 
 "Allowed" is what the record states (`Metric.rounding`), what `make check` lets pass, and what
 `tests/test_processors.py` holds it to: 1e-9 for every definition of the bench, and the measured figure for a variant

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import torch
 from fusebench.bench.engine.store import Loss, Result, write_rows
 from fusebench.bench.paper import FIGURES
 from fusebench.reports import figures, rankings, tables
-from fusebench.reports.results import read
+from fusebench.reports.results import Metric, Table, read
 from PIL import Image
 
-UP = {"label": "SF", "unit": "grey levels", "higher_is_better": True, "digits": 2, "source": "x"}
-DOWN = {"label": "Q_CV", "unit": "", "higher_is_better": False, "digits": 1, "source": "x"}
+UP = {"label": "SF", "family": "gradient", "unit": "grey levels", "higher_is_better": True, "digits": 2, "source": "x"}
+DOWN = {"label": "Q_CV", "family": "perception", "unit": "", "higher_is_better": False, "digits": 1, "source": "x"}
 SCORES = {  # fuser -> scores of three pairs: two slices of case 2, one of case 16
     "source-a": [(9.0, 9.0, 9.0), (5.0, 5.0, 5.0)],
     "wavelet": [(1.0, 3.0, 6.0), (7.0, 7.0, 7.0)],
@@ -176,6 +177,28 @@ def test_hostile_names_stay_names_in_every_report(tmp_path: Path) -> None:
     assert r"CT\textbar{}\textless{}b\textgreater{}[x](y)\$1\$-MRI" in latex
     assert r"a\%b\#1\_\{\textasciitilde{}\textasciicircum{}\}\&lt;\textbackslash{}input" in latex
     assert [path.name for path in figures.write(read(tmp_path), FIGURES)] == ["figure8.png"]
+
+
+def test_many_metrics_stand_family_by_family_in_parts_of_equal_width() -> None:
+    def metric(n: int, family: str) -> Metric:
+        return Metric(f"{family}{n}", family, "", higher_is_better=None, digits=2)
+
+    few = Table("t", "x", (), (), tuple(metric(n, "error") for n in range(tables.WIDE)), {})
+    assert tables.families(few) == [("", few)]
+    many = [metric(n, "information") for n in range(12)] + [metric(n, "error") for n in range(3)]
+    parts = tables.families(few._replace(metrics=tuple(many)))
+    assert [(name, len(part.metrics)) for name, part in parts] == [("information", 6), ("information", 6), ("error", 3)]
+    assert [metric for _, part in parts for metric in part.metrics] == many
+
+
+def test_a_metric_without_a_direction_has_no_mark_and_no_arrow(tmp_path: Path) -> None:
+    description = make(tmp_path)
+    description["tables"]["table2"]["metrics"][0] = {**UP, "higher_is_better": None}
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    (text,) = tables.write(read(tmp_path))
+    assert "| SF (grey levels) |" in re.sub(" +", " ", text)
+    assert "SF (grey levels) &" in (tmp_path / "tables" / "table2.tex").read_text()
+    assert not pd.read_csv(tmp_path / "tables" / "table2.csv").set_index("metric").loc["SF"].best.any()
 
 
 def test_a_column_without_a_score_has_no_best(tmp_path: Path) -> None:

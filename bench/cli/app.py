@@ -73,6 +73,17 @@ Case = Annotated[
         "it a guess is made where the names show one of the two, and said.",
     ),
 ]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[,NAME]",
+        help="The columns: profiles (default, seed, vifb, ...) and labels of metrics. Without it the paper's three.",
+    ),
+]
+Methods = Annotated[
+    str | None, typer.Option(metavar="NAME[,NAME]", help="These methods only, and the trivial rows. Without it all.")
+]
+Kinds = Annotated[str | None, typer.Option(metavar="KIND[,KIND]", help="These kinds of pairs only. Without it all.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")]
 Jobs = Annotated[

@@ -15,6 +15,9 @@ from fusebench.bench.cli.app import (
     Grey,
     Interpolation,
     Jobs,
+    Kinds,
+    Methods,
+    Metrics,
     Out,
     PseudoColour,
     Replace,
@@ -71,6 +74,9 @@ def bench_(
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
     case: Case = None,
+    metrics: Metrics = None,
+    methods: Methods = None,
+    kinds: Kinds = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     timeout: Annotated[
@@ -91,6 +97,7 @@ def bench_(
     are not replaced without --replace.
     """
     from fusebench.bench.catalogue import beside
+    from fusebench.bench.suite import narrowed
 
     configure(device, vgg16, weights)
     if name is not None and suite is not None:
@@ -99,6 +106,7 @@ def bench_(
     chosen = _suite(suite or name or "paper", data, pairs, reading)
     if external is not None:
         chosen = beside(chosen, external, notice)
+    chosen = narrowed(chosen, metrics, methods, kinds)
     _bench(chosen, out, grey, name=suite or name or "paper", request=_request(data, pairs, reading, external),
            device=device, jobs=jobs, scheduler=scheduler, timeout=timeout, fresh=fresh, replace=replace)  # fmt: skip
 
@@ -121,6 +129,9 @@ def score_dir_(
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
     case: Case = None,
+    metrics: Metrics = None,
+    methods: Methods = None,
+    kinds: Kinds = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     fresh: Fresh = False,
@@ -134,10 +145,13 @@ def score_dir_(
     image that is missing, or not of its pair's size, is a failure of its row.
     """
     from fusebench.bench.catalogue import external
+    from fusebench.bench.suite import narrowed
     from fusebench.datasets import catalogue
 
     reading = reading_of(window, axis, interpolation, pseudo_colour, case)
-    chosen = external(catalogue.entries(data, reading, notice), results, pairs, notice)
+    chosen = narrowed(
+        external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
+    )
     _bench(chosen, out, grey, name=f"score-dir {results.resolve()}", request=_request(data, pairs, reading), jobs=jobs,
            scheduler=scheduler, fresh=fresh, replace=replace)  # fmt: skip
 
