@@ -7,39 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from fusebench.fusers.base import NEVER_SHOWN, Fuser, check_class
+from fusebench.fusers.base import Fuser, check_class
+from fusebench.fusers.foreign import home
 from torch import Tensor
 
 Function = Callable[..., Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class FunctionFuser:
-    """A function (a, b) of two images (H, W), float32 in [0, 1], that returns their fusion, under a name.
-
-    Parameters
-    ----------
-    name
-        What its row is called.
-    function
-        The function. It is called once for each pair, on the CPU.
-
-    Examples
-    --------
-    >>> FunctionFuser("brighter", np.maximum)(torch.zeros(2, 1, 1), torch.ones(2, 1, 1)).flatten().tolist()
-    [1.0, 1.0]
-    """
-
-    name: str = dataclasses.field(metadata=NEVER_SHOWN)
-    function: Function = dataclasses.field(metadata=NEVER_SHOWN)
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Fuse pair by pair."""
-        return _each(self.function, a, b, {})
-
-
 def fuser(name: str) -> Callable[[Function], type[Fuser]]:
-    """Make a fuser's class of a function: its keyword arguments with defaults are the method's options.
+    """Make a fuser's class of a function: its arguments with numbers, texts or truths for defaults are the options.
 
     The function takes two images (H, W), float32 in [0, 1], as NumPy arrays, and returns their fusion. The class stands
     in its place, so that a suite, `test-fuser` and worker processes find it by its name in the module; the function is
@@ -53,7 +29,7 @@ def fuser(name: str) -> Callable[[Function], type[Fuser]]:
     Examples
     --------
     >>> @fuser("weighted")
-    ... def weighted(a, b, weight: float = 0.5):
+    ... def weighted(a, b, weight=0.5):
     ...     "Weigh the sources."
     ...     return weight * a + (1 - weight) * b
     >>> weighted(weight=0.25)(torch.zeros(1, 1, 1), torch.ones(1, 1, 1)).item()
@@ -65,21 +41,21 @@ def fuser(name: str) -> Callable[[Function], type[Fuser]]:
         fields: list[Any] = []
         for option in options:
             if option.default is option.empty:
-                raise TypeError(f"{function.__name__}: the option {option.name} has no default")
-            kind = type(option.default) if option.annotation is option.empty else option.annotation
-            fields.append((option.name, kind, dataclasses.field(default=option.default)))
+                raise TypeError(f"{name}: its option {option.name} has no default")
+            if isinstance(option.default, bool | int | float | str):
+                fields.append((option.name, type(option.default), dataclasses.field(default=option.default)))
 
         def call(self: Any, a: Tensor, b: Tensor) -> Tensor:
             """Fuse pair by pair."""
             return _each(function, a, b, dataclasses.asdict(self))
 
         cls = dataclasses.make_dataclass(
-            function.__name__,
+            getattr(function, "__name__", "Function"),
             [("name", ClassVar[str], dataclasses.field(default=name)), *fields],
             frozen=True,
             namespace={"__call__": call, "__doc__": function.__doc__, "function": function},
         )
-        cls.__module__, cls.__qualname__ = function.__module__, function.__qualname__
+        cls.__module__, cls.__qualname__ = home(function), getattr(function, "__qualname__", cls.__name__)
         check_class(cls)
         return cls
 
