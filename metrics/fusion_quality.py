@@ -312,8 +312,8 @@ def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor, *, mask
     """MEFB's Q_C: where the weight leaves [0, 1] it puts the quality at that bound, and drops the undefined windows.
 
     Where one source is flat the weight is a bound itself, 0 or 1, and the quality is that of the other source. In their
-    code it lies beyond the bound by a rounding error in half of these windows, unless the flat level is black: eight
-    orders in which the window's 49 products can be summed give values up to 0.5 % apart on a CT/MRI pair.
+    code it lies beyond the bound by a rounding error in half of these windows, unless the flat level is black: summing
+    the window's 49 products in three orders, fused or not, gives values that are 0.5 % apart on a CT/MRI pair.
     """
     a, b, fused = comparable(a, b, fused)
     share = _covariance_share(a, b, fused, GAUSSIAN_7)
