@@ -81,7 +81,7 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
-    for doubt in _doubts(found, reading):
+    for doubt in (*_remarks(found), *_doubts(found, reading)):
         say(doubt)
     names: dict[str, list[str]] = {}
     for entry in found:
@@ -121,6 +121,7 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
     for name in sorted(files_a.keys() & files_b.keys(), key=natural):
         a, b = files_a[name], files_b[name]
         try:
+            formats.compare(a, b)
             numbers = formats.numbers(a, b, reading)
             for index in [""] if numbers is None else [f"#{number}" for number in numbers]:
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
@@ -129,6 +130,17 @@ def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading
         except ValueError as error:
             problems.append(str(error))
     return found, problems
+
+
+def _remarks(entries: list[Entry]) -> Iterable[str]:
+    """Say what should be known of where files lie, once for all that it is said of."""
+    pairs = {(entry.dataset, tuple(formats.split(path)[0] for path in files(entry))): None for entry in entries}
+    found: dict[str, list[str]] = {}
+    for kind, (a, b) in pairs:
+        for remark in formats.compare(a, b):
+            found.setdefault(remark, []).append(f"{kind}/{stem(a)}")
+    for remark, names in found.items():
+        yield f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {remark}"
 
 
 def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
@@ -191,7 +203,7 @@ def _files(folder: Path, root: Path) -> tuple[dict[str, Path], dict[Path, str]]:
     for path in sorted(filter(_is_image, folder.iterdir())):
         if not path.name.isprintable():
             refused[path] = f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file"
-        elif not _inside(path, root):
+        elif not (_inside(path, root) and _inside(path.with_suffix(".img"), root)):  # the voxels of a .hdr
             refused[path] = f"{path}: a link that leads out of {root}"
         elif not path.is_file():
             refused[path] = f"{path}: no regular file"
@@ -212,6 +224,7 @@ def _inside(path: Path, root: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    # What DICOM calls DICOMDIR is an index of other files.
+    # What DICOM calls DICOMDIR is an index of other files, and .img holds the voxels of the .hdr beside it.
     hidden = path.name.startswith(".") or path.name == "DICOMDIR"
+    hidden = hidden or (path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists())
     return not hidden and not path.is_dir() and formats.told(path) is not None
