@@ -132,13 +132,14 @@ def read_pair(
     modalities: tuple[str, str] = ("a", "b"),
     reading: Reading = AS_STATED,
     *,
+    name: str | None = None,
     case: str | None = None,
     say: Say = silent,
 ) -> Pair:
-    """Read two image files as one pair, of a case if it is known; `say` is told what is no error and should be known.
+    """Read two image files as one pair; `say` is told what is no error and should be known.
 
     FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
-    slice of the first unless it names its own.
+    slice of the first unless it names its own. Without a name the pair has that of the first file.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def read_pair(
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
         coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
         chroma = colour.merge(chroma_a, chroma_b)
-    name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
+    name = name or stem(path_a) + ("" if index_a is None else f"#{index_a}")
     return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
 
 
