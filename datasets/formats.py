@@ -32,6 +32,9 @@ class Format(NamedTuple):
     read
         Reads an image, or the frame of a number, through a window or a colour table, as grey and chroma; None for
         volumes, which are read two at a time.
+    compare
+        Compares what two files state of their place: gives what should be known of it, and raises ValueError where they
+        are no pair; None of a format that states none.
     read_both
         Reads the slice of a number of one volume, and what another shows there; None for images.
     """
@@ -42,12 +45,13 @@ class Format(NamedTuple):
     numbers: Callable[[Path, str], range] | None = None
     read: Read | None = None
     read_both: ReadBoth | None = None
+    compare: Callable[[Path, Path], list[str]] | None = None
 
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
 FORMATS = (
     Format(dicom.EXTENSIONS, dicom.is_one, dicom.depth, dicom.numbers, read=dicom.read),
-    Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read),
+    Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read, compare=nifti.compare),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
 DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
@@ -108,6 +112,19 @@ def numbers(a: Path, b: Path, reading: Reading = AS_STATED) -> range | None:
     return first if len(first) > 1 else None
 
 
+def compare(a: Path, b: Path) -> list[str]:
+    """Compare what two files state of their place, FILE#k by their files, and give what should be known, a line each.
+
+    Raises
+    ------
+    ValueError
+        If by that they are no pair; the message names a file.
+    """
+    (a, _), (b, _) = split(a), split(b)
+    judge = of(a).compare
+    return judge(a, b) if judge and of(b) == of(a) else []
+
+
 def read_pair(
     first: Path,
     second: Path,
@@ -115,13 +132,14 @@ def read_pair(
     modalities: tuple[str, str] = ("a", "b"),
     reading: Reading = AS_STATED,
     *,
+    name: str | None = None,
     case: str | None = None,
     say: Say = silent,
 ) -> Pair:
-    """Read two image files as one pair, of a case if it is known; `say` is told what is no error and should be known.
+    """Read two image files as one pair; `say` is told what is no error and should be known.
 
     FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
-    slice of the first unless it names its own.
+    slice of the first unless it names its own. Without a name the pair has that of the first file.
 
     Raises
     ------
@@ -129,6 +147,8 @@ def read_pair(
         If a file cannot be read, or the two do not go together; the message names it.
     """
     (path_a, index_a), (path_b, index_b) = split(first), split(second)
+    for remark in compare(first, second):
+        say(f"{path_a}, {path_b}: {remark}")
     chroma: Tensor | None
     if _are_volumes(path_a, path_b):
         if index_a is None:
@@ -150,7 +170,7 @@ def read_pair(
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
         coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
         chroma = colour.merge(chroma_a, chroma_b)
-    name = stem(path_a) + ("" if index_a is None else f"#{index_a}")
+    name = name or stem(path_a) + ("" if index_a is None else f"#{index_a}")
     return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
 
 

@@ -66,9 +66,10 @@ def check(
     """Read every pair under a folder; give what was found, and every problem, a line each.
 
     Problems are what `layouts.survey` tells, files that cannot be read, and what is flagged: an image that is constant
-    or whose brightest pixel is below an eighth of its range, unless it is a slice of a volume; an image of which half
-    is white; the same pixels under two names; a pair that `find_shift` finds more than 2 pixels apart by at least 0.01
-    bit. The slices of a scan change little, so a pair that was shuffled among its neighbours is not seen.
+    or whose brightest pixel is below an eighth of its range, unless it is a slice of a volume; a second volume where it
+    is constant and the first is not; an image of which half is white; the same pixels under two names; a pair that
+    `find_shift` finds more than 2 pixels apart by at least 0.01 bit. The slices of a scan change little, so a pair that
+    was shuffled among its neighbours is not seen.
 
     Raises
     ------
@@ -93,11 +94,18 @@ def check(
         if name := cases.volume(row.name):
             volumes.setdefault((row.dataset, name), []).append(row)
     for (dataset, name), slices in volumes.items():
-        for modality, ranges in zip(
-            slices[0].modalities, zip(*(row.ranges for row in slices), strict=True), strict=True
-        ):
-            if all(low == high for low, high in ranges):
+        blank = [[low == high for low, high in row.ranges] for row in slices]
+        modalities = slices[0].modalities
+        for n, modality in enumerate(modalities):
+            if all(row[n] for row in blank):
                 problems.append(f"{dataset}/{name}: {modality} is constant in every slice; do the volumes overlap?")
+        # The second was resampled: what the first shows should be there.
+        lost = sum(second and not first for first, second in blank)
+        if lost and not all(second for _, second in blank):
+            problems.append(
+                f"{dataset}/{name}: {modalities[1]} is constant in {lost} of the slices in which {modalities[0]} is "
+                "not; do the volumes cover each other?"
+            )
     return rows, problems
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from fusebench.datasets import cases, formats, image
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.formats import stem
-from fusebench.datasets.names import natural
+from fusebench.datasets.names import MODALITIES, by_modality, natural, without
 from fusebench.datasets.pair import Entry, Pair, check_name
 from fusebench.datasets.reading import AS_STATED, Reading
 
@@ -20,8 +20,10 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
     """List the registered pairs under a folder, in the order of kind, case and slice.
 
     A kind of pair is a folder that holds two folders of images, one for each modality, and the same file name
-    (but for the extension) in both is a pair. `root` is such a folder or holds several. A kind named "A-B"
-    gives source a from A and source b from B; under any other name they come in alphabetical order.
+    (but for the extension, and the modality where all names have it: CT/1_CT.png) in both is a pair. Or it holds a
+    folder for each case with a file for each modality (CASE/ct.png, CASE/mri.png), or files alone whose names say
+    their modality (1_CT.png, 1_MRI.png); of these two `say` is told. `root` is such a folder or holds several. A kind
+    named "A-B" gives source a from A and source b from B; under any other name they come in alphabetical order.
 
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
@@ -57,11 +59,11 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         raise ValueError(f"{root}: no such folder; expected one that holds CT-MRI/CT/NAME.png and CT-MRI/MRI/NAME.png")
     root = root.resolve()  # "." has a name then
     problems: list[str] = []
-    if _is_kind(root):
+    if (_is_kind(root) and not _holds_flat(root)) or _is_flat(root):
         kinds = [root]
     else:
         problems += [f"{path}: a link that leads out of {root}" for path in _folders(root) if not _inside(path, root)]
-        kinds = [kind for kind in _folders(root) if _inside(kind, root) and _is_kind(kind)]
+        kinds = [kind for kind in _folders(root) if _inside(kind, root) and (_is_kind(kind) or _is_flat(kind))]
     if not kinds and not problems:
         raise ValueError(
             f"{root}: no pairs; expected a folder for each kind of pair with a folder for each of its two modalities, "
@@ -71,17 +73,17 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
     modalities: set[str] = set()
     for kind in kinds:
         try:
-            first, second = _modalities(kind, root)
+            sources = _sources(kind, root, say)
         except ValueError as error:
             problems.append(str(error))
             continue
-        modalities |= {first.name, second.name}
-        listed, wrong = _entries(kind, first, second, root, reading)
+        modalities |= set(sources.modalities)
+        listed, wrong = _entries(kind, sources, reading)
         found += listed
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
-    for doubt in _doubts(found, reading):
+    for doubt in (*_remarks(found), *_doubts(found, reading)):
         say(doubt)
     names: dict[str, list[str]] = {}
     for entry in found:
@@ -90,7 +92,7 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         case = cases.assign(names, reading.case, say)
     except ValueError as error:
         return tuple(found), [*problems, str(error)]
-    return tuple(_of_case(entry, case[entry.dataset, entry.name]) for entry in found), problems
+    return tuple(_of_case(entry, case[entry.dataset, entry.name] or entry.case) for entry in found), problems
 
 
 def files(entry: Entry) -> tuple[Path, Path]:
@@ -104,31 +106,109 @@ def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]
     return cast("tuple[Path, Path, str, tuple[str, str], Reading]", cast("partial[Pair]", entry.read).args)
 
 
-def _entries(kind: Path, first: Path, second: Path, root: Path, reading: Reading) -> tuple[list[Entry], list[str]]:
-    (files_a, refused_a), (files_b, refused_b) = _files(first, root), _files(second, root)
-    refused = {**refused_a, **refused_b}
-    problems = list(refused.values())
-    for folder, files in ((first, files_a), (second, files_b)):
-        if not files and not any(path.parent == folder for path in refused):
+class _Sources(NamedTuple):
+    """The files of a kind of pair: those of each modality by the pair's name, where they lie, and what is wrong.
+
+    Where the names of the pairs are those of folders of cases, `by_case` says so.
+    """
+
+    modalities: tuple[str, str]
+    files: tuple[dict[str, Path], dict[str, Path]]
+    places: tuple[Path, Path]
+    refused: dict[Path, str]
+    by_case: bool = False
+
+
+def _sources(kind: Path, root: Path, say: Say) -> _Sources:
+    """Find the files of a kind in whichever layout it has. Raises ValueError if it has none."""
+    check_name(kind.name)
+    if _is_flat(kind):
+        return _in_one_folder(kind, root, say)
+    return _in_cases(kind, root, say) if _holds_cases(kind) else _in_modalities(kind, root)
+
+
+def _in_modalities(kind: Path, root: Path) -> _Sources:
+    """Find KIND/A/NAME and KIND/B/NAME; a modality that each name in its folder has too is no part of the pair's."""
+    first, second = _modalities(kind, root)
+    found = [_files(folder, root) for folder in (first, second)]
+    named = []
+    for folder, (held, refused) in zip((first, second), found, strict=True):
+        if not held and not refused:
             others = sorted({path.suffix or path.name for path in folder.iterdir() if path.is_file()})
-            held = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
-            problems.append(f"{folder}: no {held}; expected {', '.join(formats.SUFFIXES)}")
-            return [], problems
-    for name in sorted((files_a.keys() ^ files_b.keys()) - {stem(path) for path in refused}, key=natural):
-        path, other = (files_a[name], second) if name in files_a else (files_b[name], first)
+            what = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
+            raise ValueError(f"{folder}: no {what}; expected {', '.join(formats.SUFFIXES)}")
+        keys = {name: without(name, folder.name) for name in held}
+        named.append({keys[name] or name: path for name, path in held.items()} if all(keys.values()) else held)
+    return _Sources((first.name, second.name), (named[0], named[1]), (first, second), found[0][1] | found[1][1])
+
+
+def _in_one_folder(kind: Path, root: Path, say: Say) -> _Sources:
+    """Find KIND/NAME_A and KIND/NAME_B, or A_NAME and B_NAME."""
+    held, refused = _files(kind, root)
+    try:
+        found = by_modality(held)
+    except ValueError as error:
+        raise ValueError(f"{kind}: {error}") from None
+    first, second = _ordered(kind, *(found or {}))
+    files_a, files_b = ({key: held[name] for key, name in (found or {})[m].items()} for m in (first, second))
+    such = min(files_a, key=natural)
+    say(f"{kind.name}: files that are named by {first} and by {second} are read as pairs, such as {such}")
+    return _Sources((first, second), (files_a, files_b), (kind, kind), refused)
+
+
+def _in_cases(kind: Path, root: Path, say: Say) -> _Sources:
+    """Find KIND/CASE/A and KIND/CASE/B."""
+    folders = [folder for folder in _folders(kind) if any(map(_is_image, folder.iterdir()))]
+    for folder in folders:
+        check_name(folder.name)
+        if not _inside(folder, root):
+            raise ValueError(f"{folder}: a link that leads out of {root}")
+    found = {folder.name: _files(folder, root) for folder in sorted(folders, key=lambda folder: natural(folder.name))}
+    words = sorted({name.casefold() for held, _ in found.values() for name in held})
+    if len(words) != 2:
+        raise ValueError(f"{kind}: its folders hold files called {', '.join(words)}; a pair has two modalities")
+    first, second = _ordered(kind, *words)
+    held = {case: {name.casefold(): path for name, path in files.items()} for case, (files, _) in found.items()}
+    files_a, files_b = ({case: paths[m] for case, paths in held.items() if m in paths} for m in (first, second))
+    say(f"{kind.name}: its folders are read as cases, each with a file {first} and a file {second}")
+    refused = {path: why for _, files in found.values() for path, why in files.items()}
+    return _Sources((first, second), (files_a, files_b), (kind, kind), refused, by_case=True)
+
+
+def _ordered(kind: Path, first: str, second: str) -> tuple[str, str]:
+    return (second, first) if kind.name.casefold() == f"{second}-{first}".casefold() else (first, second)
+
+
+def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entry], list[str]]:
+    (files_a, files_b), problems = sources.files, list(sources.refused.values())
+    for name in sorted((files_a.keys() ^ files_b.keys()) - {stem(path) for path in sources.refused}, key=natural):
+        path, other = (files_a[name], sources.places[1]) if name in files_a else (files_b[name], sources.places[0])
         problems.append(f"{path}: no partner in {other}; a pair has one file name in both folders")
     found: list[Entry] = []
     for name in sorted(files_a.keys() & files_b.keys(), key=natural):
         a, b = files_a[name], files_b[name]
         try:
+            formats.compare(a, b)
             numbers = formats.numbers(a, b, reading)
             for index in [""] if numbers is None else [f"#{number}" for number in numbers]:
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
-                read = partial(formats.read_pair, path_a, path_b, kind.name, (first.name, second.name), reading)
-                found.append(Entry(kind.name, name + index, None, read))
+                called = name + index
+                read = partial(formats.read_pair, path_a, path_b, kind.name, sources.modalities, reading, name=called)
+                found.append(Entry(kind.name, called, name if sources.by_case else None, read))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
+
+
+def _remarks(entries: list[Entry]) -> Iterable[str]:
+    """Say what should be known of where files lie, once for all that it is said of."""
+    pairs = {(entry.dataset, tuple(formats.split(path)[0] for path in files(entry))): None for entry in entries}
+    found: dict[str, list[str]] = {}
+    for kind, (a, b) in pairs:
+        for remark in formats.compare(a, b):
+            found.setdefault(remark, []).append(f"{kind}/{stem(a)}")
+    for remark, names in found.items():
+        yield f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {remark}"
 
 
 def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
@@ -180,6 +260,35 @@ def _modalities(kind: Path, root: Path) -> tuple[Path, Path]:
     return (second, first) if kind.name == f"{second.name}-{first.name}" else (first, second)
 
 
+def _is_flat(folder: Path) -> bool:
+    """Say whether a folder holds nothing but files, whose names say their modalities."""
+    named = [stem(path) for path in folder.iterdir() if _is_image(path)] if not _folders(folder) else []
+    try:
+        return by_modality(named) is not None
+    except ValueError:  # they say too much, which is told where they are paired
+        return True
+
+
+def _holds_flat(root: Path) -> bool:
+    """Say whether the folders of images in a folder are kinds themselves, each flat, and not the two of one kind."""
+    held = {folder: {stem(path) for path in folder.iterdir() if _is_image(path)} for folder in _folders(root)}
+    named = [names for names in held.values() if names]
+    one_kind = len(named) == 2 and named[0] == named[1]
+    return not one_kind and all(_is_flat(folder) for folder, names in held.items() if names)
+
+
+def _holds_cases(kind: Path) -> bool:
+    """Say whether the folders of a kind are cases: their files have the names of modalities, or the same two names.
+
+    Two folders whose files have the same two names are modalities, unless these are names of modalities.
+    """
+    held = [{stem(path).casefold() for path in folder.iterdir() if _is_image(path)} for folder in _folders(kind)]
+    held = [words for words in held if words]
+    if all(words <= MODALITIES for words in held):
+        return True
+    return len(held) > 2 and all(words == held[0] for words in held) and len(held[0]) == 2
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
@@ -191,7 +300,7 @@ def _files(folder: Path, root: Path) -> tuple[dict[str, Path], dict[Path, str]]:
     for path in sorted(filter(_is_image, folder.iterdir())):
         if not path.name.isprintable():
             refused[path] = f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file"
-        elif not _inside(path, root):
+        elif not (_inside(path, root) and _inside(path.with_suffix(".img"), root)):  # the voxels of a .hdr
             refused[path] = f"{path}: a link that leads out of {root}"
         elif not path.is_file():
             refused[path] = f"{path}: no regular file"
@@ -212,6 +321,7 @@ def _inside(path: Path, root: Path) -> bool:
 
 def _is_image(path: Path) -> bool:
     # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    # What DICOM calls DICOMDIR is an index of other files.
+    # What DICOM calls DICOMDIR is an index of other files, and .img holds the voxels of the .hdr beside it.
     hidden = path.name.startswith(".") or path.name == "DICOMDIR"
+    hidden = hidden or (path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists())
     return not hidden and not path.is_dir() and formats.told(path) is not None

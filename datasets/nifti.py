@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +14,9 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-EXTENSIONS: tuple[str, ...] = (".nii", ".nii.gz")
+EXTENSIONS: tuple[str, ...] = (".nii", ".nii.gz", ".hdr", ".img")
+MILLIMETRES = {1: 1000.0, 3: 0.001}  # in a metre and in a micron, by their codes; any other code is read as mm
+APART = 0.1  # voxels; float32 and quaternions round by less
 VOXELS = 2**28  # 512 x 512 x 1024, of which a process holds two in float32
 EXTENSIONS_END = 2**24  # bytes; what lies between header and voxels is read with the header
 GZIP = 1032  # deflate packs no more than so many bytes into one
@@ -31,7 +33,7 @@ def numbers(path: Path, axis: str = "axial") -> range:
 
     def count() -> int:
         image = _open(path)
-        return int(image.shape[_turns(image.affine)[:, 0].tolist().index(AXES.index(axis))])
+        return int(image.shape[_turns(_affine(image))[:, 0].tolist().index(AXES.index(axis))])
 
     return range(_guarded(path, count))
 
@@ -41,16 +43,48 @@ def depth(path: Path) -> str:
     return _guarded(path, lambda: str(_open(path).get_data_dtype().name))
 
 
+def compare(first: Path, second: Path) -> list[str]:
+    """Compare where two volumes say that they lie, and give what should be known of it, a line each.
+
+    Raises
+    ------
+    ValueError
+        If one says nothing of its place and the two have not one shape.
+    """
+    headers = {path: _guarded(path, partial(_open, path)) for path in (first, second)}
+    said = []
+    for which, image in zip(("first", "second"), headers.values(), strict=False):  # one where both are one file
+        sform, qform = (form(coded=True)[0] for form in (image.get_sform, image.get_qform))
+        if sform is not None and qform is not None:
+            corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(image.shape[:3]) - 1)
+            apart = np.abs(corners @ (sform - qform)[:3, :3].T + (sform - qform)[:3, 3]).max()
+            if apart > APART * min(image.header.get_zooms()[:3]):
+                mm = apart * _millimetres(image)
+                said.append(
+                    f"the sform and the qform of the {which} volume are up to {mm:.3g} mm apart; the sform counts"
+                )
+    if unplaced := [path for path, image in headers.items() if not _is_placed(image)]:
+        shapes = [" x ".join(map(str, image.shape[:3])) for image in headers.values()]
+        if len(set(shapes)) > 1:
+            raise ValueError(
+                f"{unplaced[0]}: its header says not where it lies (qform_code and sform_code are 0), and {first} has "
+                f"{shapes[0]} voxels, {second} {shapes[-1]}; state the place, or store both on one grid"
+            )
+        said.append("no place is stated (qform_code and sform_code are 0), so that voxels pair by their index")
+    return said
+
+
 def read(
     first: Path, second: Path, index: int, modalities: tuple[str, str] = ("a", "b"), reading: Reading = AS_STATED
 ) -> tuple[Tensor, Tensor]:
     """Read a slice of one volume and what the other shows there.
 
-    Both are placed by their affines. The first is turned so that its axes run most nearly to the right, the front and
-    the top (RAS+); slice `index`, from 0, is perpendicular to `reading.axis`, and is shown with the top or the front up
-    and the patient's left at the left (sagittal: the front at the right). Its pixels are its voxels, whatever their
-    shape in mm. The second is interpolated at the centres of these voxels (`reading.interpolation`, a spline of degree
-    0, 1 or 3 without smoothing); outside of it, it is black. Values are held in float32.
+    Both are placed by their affines, in mm whatever unit the header has; where one states no place, voxels pair by
+    their index (`compare`). The first is turned so that its axes run most nearly to the right, the front and the top
+    (RAS+); slice `index`, from 0, is perpendicular to `reading.axis`, and is shown with the top or the front up and the
+    patient's left at the left (sagittal: the front at the right). Its pixels are its voxels, whatever their shape in
+    mm. The second is interpolated at the centres of these voxels (`reading.interpolation`, a spline of degree 0, 1 or 3
+    without smoothing); outside of it, it is black. Values are held in float32.
 
     Grey levels come from the window given for a modality; "auto" is from the 0.5 to the 99.5 percentile of the whole
     volume, so that its slices agree. Without one from the header's cal_min to cal_max, where they are set; or the
@@ -67,7 +101,9 @@ def read(
         If a file is no volume of one real number a voxel, is damaged, claims more than it holds, is larger than 2^28
         voxels, or has no stated range; the message names it.
     """
-    stamp_a, stamp_b = (_guarded(path, path.stat).st_mtime_ns for path in (first, second))
+    stamp_a, stamp_b = (_guarded(path, partial(_stamp, path)) for path in (first, second))
+    compare(first, second)
+    by_index = not all(_is_placed(_guarded(path, partial(_open, path))) for path in (first, second))
     volume, affine = _guarded(first, lambda: _volume(first, stamp_a, 1))
     axis = AXES.index(reading.axis)
     if not 0 <= index < volume.shape[axis]:
@@ -79,7 +115,7 @@ def read(
     def resampled() -> Tensor:
         from scipy.ndimage import map_coordinates
 
-        other, other_affine = _volume(second, stamp_b, order)
+        other, other_affine = _volume(second, stamp_b, order, first if by_index else None)
         shape = [1 if n == axis else length for n, length in enumerate(volume.shape)]
         voxels = np.indices(shape, dtype=np.float64) + np.where(np.arange(3) == axis, index, 0)[:, None, None, None]
         turn = np.linalg.solve(other_affine, affine)
@@ -123,13 +159,17 @@ def _percentiles(path: Path, stamp: int) -> Window:
 
 
 @lru_cache(maxsize=2)  # a pair's; `stamp` tells a file that changed from one that did not
-def _volume(path: Path, stamp: int, order: Literal[0, 1, 3]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Read a volume turned to RAS+, for splines above degree 1 as their coefficients, and its affine."""
+def _volume(
+    path: Path, stamp: int, order: Literal[0, 1, 3], like: Path | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Read a volume turned to RAS+, for splines above degree 1 as their coefficients, and its affine, or another's."""
     import nibabel
     from scipy.ndimage import spline_filter
 
     del stamp
-    image: Any = nibabel.as_closest_canonical(_open(path))  # type: ignore[no-untyped-call]
+    stored = _open(path)
+    placed = nibabel.Nifti1Image(stored.dataobj, _affine(_open(like) if like else stored))  # type: ignore[no-untyped-call]
+    image: Any = nibabel.as_closest_canonical(placed)  # type: ignore[no-untyped-call]
     # A copy: what is mapped from the file would change with it.
     data: npt.NDArray[np.float32] = np.array(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
     if not np.isfinite(data).all():
@@ -142,9 +182,9 @@ def _volume(path: Path, stamp: int, order: Literal[0, 1, 3]) -> tuple[npt.NDArra
 
 def _open(path: Path) -> Any:
     """Read a header, and refuse what is no volume or cannot be in the file."""
-    from nibabel import Nifti1Image, Nifti2Image
+    from nibabel import Nifti1Image, Nifti1Pair, Nifti2Image, Nifti2Pair
 
-    kinds: Any = (Nifti1Image, Nifti2Image)
+    kinds: Any = (Nifti1Image, Nifti2Image, Nifti1Pair, Nifti2Pair)
     kind = next((kind for kind in kinds if kind.path_maybe_image(path)[0]), None)
     if kind is None:
         raise ValueError("not a NIfTI file")
@@ -153,6 +193,8 @@ def _open(path: Path) -> Any:
     if not float(start["vox_offset"]) <= EXTENSIONS_END:
         raise ValueError(f"its voxels start at byte {start['vox_offset']:g}")
     image = kind.from_filename(path)
+    held = Path(image.file_map["image"].filename)
+    check_file(held)
     shape, dtype = image.shape, image.get_data_dtype()
     if len(shape) > 3 and set(shape[3:]) != {1}:
         raise ValueError(f"it has {len(shape)} dimensions, {' x '.join(map(str, shape))}; a source is one volume")
@@ -162,12 +204,34 @@ def _open(path: Path) -> Any:
         raise ValueError(f"voxels of type {dtype}; real numbers are read")
     if (voxels := int(np.prod(shape, dtype=object))) > VOXELS:
         raise ValueError(f"{' x '.join(map(str, shape))} voxels; at most {VOXELS} are read")
-    size = path.stat().st_size
+    size = held.stat().st_size
     if voxels * dtype.itemsize > size * (GZIP if path.name.lower().endswith(".gz") else 1):
         raise ValueError(f"claims {' x '.join(map(str, shape))} voxels of {dtype} in a file of {size} bytes")
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine)) < 1e-12:
+    # Of the size of a voxel, since a micron is a small part of a metre.
+    turn, sizes = image.affine[:3, :3], np.linalg.norm(image.affine[:3, :3], axis=0)
+    if not np.isfinite(image.affine).all() or abs(np.linalg.det(turn)) <= 1e-6 * sizes.prod():
         raise ValueError("its affine places no volume in space")
     return image
+
+
+def _stamp(path: Path) -> int:
+    """Give a number that changes when a file does, or its voxels where they lie in a file beside the header."""
+    return hash(tuple(part.stat().st_mtime_ns for part in (path, path.with_suffix(".img")) if part.exists()))
+
+
+def _is_placed(image: Any) -> bool:
+    """Say whether a header states where its volume lies; nibabel invents an affine where it does not."""
+    return bool(image.header["sform_code"] > 0 or image.header["qform_code"] > 0)
+
+
+def _affine(image: Any) -> npt.NDArray[np.float64]:
+    """Give the affine from voxels to mm."""
+    affine: npt.NDArray[np.float64] = np.diag([*[_millimetres(image)] * 3, 1]) @ image.affine
+    return affine
+
+
+def _millimetres(image: Any) -> float:
+    return MILLIMETRES.get(int(image.header["xyzt_units"]) & 7, 1.0)
 
 
 def _turns(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

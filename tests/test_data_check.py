@@ -174,6 +174,19 @@ def test_empty_slices_of_a_volume_are_no_problem(tmp_path: Path, write_nifti: Ca
     assert inspection.check(tmp_path)[1] == ["CT-MRI/x: MRI is constant in every slice; do the volumes overlap?"]
 
 
+def test_slices_that_the_second_volume_does_not_reach_are_told(
+    tmp_path: Path, write_nifti: Callable[..., Path]
+) -> None:
+    texture = np.random.default_rng(0).integers(0, 256, (30, 30, 6), np.uint8)
+    write_nifti(tmp_path / "CT-MRI" / "CT" / "x.nii", texture)
+    higher = np.eye(4)
+    higher[2, 3] = 4
+    write_nifti(tmp_path / "CT-MRI" / "MRI" / "x.nii", texture, higher)
+    problems = inspection.check(tmp_path)[1]
+    lost = "CT-MRI/x: MRI is constant in 4 of the slices in which CT is not; do the volumes cover each other?"
+    assert [problem for problem in problems if "constant" in problem] == [lost]
+
+
 def test_the_depth_and_the_range_of_each_format(
     tmp_path: Path, write_dicom: Callable[..., Path], write_nifti: Callable[..., Path]
 ) -> None:

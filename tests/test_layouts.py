@@ -145,3 +145,60 @@ def test_files_are_told_by_their_bytes_whatever_they_are_called(tmp_path: Path, 
     for entry, added in zip(entries, (0, 1, 2, 10), strict=True):
         assert (255 * entry.read().a).round().tolist() == (GREY + added).tolist()
         assert (255 * entry.read().b).round().tolist() == GREY.tolist()
+
+
+NAMES = ["1", "2", "10"]
+SAID = "CT-MRI: files that are named by CT and by MRI are read as pairs, such as 1"
+CASES = "CT-MRI: its folders are read as cases, each with a file ct and a file mri"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("CT-MRI/{m}/{n}_{m}.png", []),
+        ("CT-MRI/{m}/{m}{n}.png", []),
+        ("CT-MRI/{n}_{m}.png", [SAID]),
+        ("CT-MRI/{m}-{n}.png", [SAID]),
+        ("CT-MRI/{m}{n}.png", [SAID]),
+        ("CT-MRI/{n}/{l}.png", [CASES]),
+    ],
+)
+@pytest.mark.parametrize("root", ["", "CT-MRI"])
+def test_folders_that_people_have_are_understood(tmp_path: Path, written: str, said: list[str], root: str) -> None:
+    for k, name in enumerate(NAMES):
+        for m, pixels in (("CT", GREY + k), ("MRI", GREY // 2 + k)):
+            save(tmp_path / written.format(n=name, m=m, l=m.lower()), pixels)
+    heard: list[str] = []
+    entries = layouts.entries(tmp_path / root, say=heard.append)
+    assert [(entry.dataset, entry.name) for entry in entries] == [("CT-MRI", name) for name in NAMES]
+    assert heard == said
+    for k, entry in enumerate(entries):
+        pair = entry.read()
+        assert [m.upper() for m in pair.modalities] == ["CT", "MRI"]
+        assert (255 * pair.a).round().tolist() == (GREY + k).tolist()
+        assert (255 * pair.b).round().tolist() == (GREY // 2 + k).tolist()
+        assert (pair.name, pair.case) == (entry.name, entry.case) == (NAMES[k], NAMES[k] if said == [CASES] else None)
+
+
+def test_two_patients_are_never_a_pair(tmp_path: Path) -> None:
+    for patient in ("patient1", "patient2"):
+        for modality in ("ct", "mri"):
+            save(tmp_path / patient / f"{modality}.png")
+    assert [entry.case for entry in layouts.entries(tmp_path)] == ["patient1", "patient2"]
+    (tmp_path / "patient2" / "mri.png").unlink()
+    with pytest.raises(ValueError, match=r"patient2/ct.png: no partner"):
+        layouts.entries(tmp_path)
+    save(tmp_path / "patient2" / "pet.png")
+    with pytest.raises(ValueError, match=r"files called ct, mri, pet; a pair has two modalities"):
+        layouts.entries(tmp_path)
+
+
+def test_files_whose_names_say_two_things_or_three_are_refused(tmp_path: Path) -> None:
+    for name in ("A1-X", "B1-X", "A1-Y", "B1-Y"):
+        save(tmp_path / "two" / f"{name}.png")
+    with pytest.raises(ValueError, match=r"two: the modalities may be X, Y or A, B; put each into a folder of its own"):
+        layouts.entries(tmp_path / "two")
+    for name in ("1_CT", "1_MRI", "1_PET"):
+        save(tmp_path / "three" / f"{name}.png")
+    with pytest.raises(ValueError, match=r"three: 3 modalities \(CT, MRI, PET\); a pair has two"):
+        layouts.entries(tmp_path / "three")

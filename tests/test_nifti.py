@@ -213,3 +213,88 @@ def test_absurd_headers_are_refused_by_name(
         header(path, 254, "<i2", 1)
     with pytest.raises(ValueError, match=rf"x\.nii: .*{complaint}"):
         read(path, path, 0)
+
+
+def test_a_header_and_its_voxels_may_be_two_files(tmp_path: Path, write_nifti: Write) -> None:
+    values = voxels((8, 9, 5))
+    whole = write_nifti(tmp_path / "whole.nii", values)
+    for modality in ("CT", "MRI"):
+        (tmp_path / "CT-MRI" / modality).mkdir(parents=True)
+        nibabel.Nifti1Pair(values, np.eye(4)).to_filename(tmp_path / "CT-MRI" / modality / "x.hdr")
+    entries = layouts.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
+    assert [entry.name for entry in entries] == [f"x#{k}" for k in range(5)]
+    expected = read(whole, whole, 2)
+    assert torch.equal(entries[2].read().a, expected[0])
+    assert torch.equal(entries[2].read().b, expected[1])
+    part = tmp_path / "CT-MRI" / "MRI" / "x.img"
+    assert torch.equal(read(part, whole, 2)[0], expected[0])
+    part.write_bytes(part.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"x\.hdr: .*claims 8 x 9 x 5 voxels"):
+        entries[2].read()
+    part.unlink()
+    with pytest.raises(ValueError, match=r"x\.hdr: .*x\.img"):
+        entries[2].read()
+    part.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"x\.hdr: a link that leads out"):
+        layouts.entries(tmp_path)
+
+
+def unplaced(path: Path) -> Path:
+    """Take from a header both codes that say where its volume lies."""
+    return header(path, 252, "<i2", 0, 0)
+
+
+@pytest.mark.parametrize("lost", [(1,), (0,), (0, 1)])
+def test_without_a_stated_place_voxels_pair_by_their_index(
+    tmp_path: Path, write_nifti: Write, lost: tuple[int, ...]
+) -> None:
+    values = voxels((6, 7, 5))
+    flipped = np.diag([-1.0, 1, 1, 1])  # x from right to left in the first, in the second not known
+    paths = [write_nifti(tmp_path / "K" / m / "x.nii", values, flipped) for m in ("A", "B")]
+    for n in lost:
+        unplaced(paths[n])
+    said: list[str] = []
+    reading = Reading({"A": RANGE, "B": RANGE})
+    for entry in layouts.entries(tmp_path, reading, said.append):
+        pair = entry.read()
+        assert torch.allclose(pair.a, pair.b, rtol=0, atol=1e-6)
+    remark = "no place is stated (qform_code and sform_code are 0), so that voxels pair by their index"
+    assert said == [f"K/x: {remark}"]
+    said.clear()
+    formats.read_pair(Path(f"{paths[0]}#2"), paths[1], "K", ("A", "B"), reading, say=said.append)
+    assert said == [f"{paths[0]}, {paths[1]}: {remark}"]
+    unplaced(write_nifti(paths[1], voxels((6, 7, 4)), flipped))
+    with pytest.raises(ValueError, match=r"x\.nii: .*says not where it lies .*6 x 7 x 5 voxels, .* 6 x 7 x 4"):
+        layouts.entries(tmp_path, reading)
+
+
+def test_two_places_that_disagree_are_said(tmp_path: Path, write_nifti: Write) -> None:
+    values = voxels((6, 7, 5))
+    first, second = (write_nifti(tmp_path / "K" / m / "x.nii", values) for m in ("A", "B"))
+    image = nibabel.Nifti1Image(values, np.eye(4))
+    moved = np.eye(4)
+    moved[2, 3] = 1  # a slice higher
+    for place, said_of_it in (
+        (np.eye(4), []),
+        (moved, ["the sform and the qform of the second volume are up to 1 mm apart; the sform counts"]),
+    ):
+        image.set_sform(place, code=1)
+        image.set_qform(np.eye(4), code=1)
+        image.to_filename(second)
+        assert nifti.compare(first, second) == said_of_it
+    said: list[str] = []
+    entries = layouts.entries(tmp_path, Reading({"A": RANGE, "B": RANGE}), said.append)
+    assert said == ["K/x: the sform and the qform of the second volume are up to 1 mm apart; the sform counts"]
+    assert torch.allclose(entries[2].read().a, read(first, first, 2)[0])
+    assert torch.allclose(entries[2].read().b, read(first, first, 1)[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("code", "in_mm"), [(1, 0.001), (2, 1), (3, 1000), (0, 1)])
+def test_units_are_converted(tmp_path: Path, write_nifti: Write, code: int, in_mm: float) -> None:
+    values = voxels((6, 7, 5))
+    first = write_nifti(tmp_path / "a.nii", values)
+    second = header(write_nifti(tmp_path / "b.nii", values, np.diag([in_mm, in_mm, in_mm, 1])), 123, "u1", code)
+    for pair in ((first, second), (second, first)):
+        a, b = read(*pair, 2)
+        assert torch.allclose(a, b, rtol=0, atol=1e-5)
+        assert a.std() > 0
