@@ -1,6 +1,6 @@
 """The folder of a run: its files, their columns, and how they take the place of an older run's.
 
-This module needs the standard library alone, so that what reads a run can import it. A run is written beside the old
+Importing this module imports the standard library alone, so that what reads a run can use it. A run is written beside the old
 results, which stay until the new ones are complete.
 
 A run writes into OUT/.running, which is there until it is finished, however often it is interrupted. Then the folder's

@@ -13,7 +13,7 @@ from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.reports import tables
 from fusebench.reports.results import read
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def rows(text: str) -> dict[tuple[str, str], list[str]]:
