@@ -24,24 +24,25 @@ lint: .venv
 types: .venv
 	mkdir -p build/types && ln -sfn ../.. build/types/fusebench
 	MYPYPATH=build/types .venv/bin/mypy $(PACKAGES:%=-p fusebench.%)
+	MYPYPATH=build/types:tests .venv/bin/mypy tools
 
 perf: .venv       ## timings, as ratios against a reference in the same run
 	mkdir -p build/perf && .venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf --benchmark-json build/perf/timings.json --benchmark-columns=min,mean,rounds tests/perf $(if $(ONLY),-k "$(ONLY)")
-	.venv/bin/python -m fusebench.reports.performance build/perf/timings.json build/perf
+	.venv/bin/python tools/performance.py build/perf/timings.json build/perf
 
 parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folder of reference values
-	PYTHONPATH=tests .venv/bin/python tests/test_profiles.py
+	PYTHONPATH=tests .venv/bin/python tools/parity.py docs/parity.md
 
 processors: .venv ## write docs/processors.md anew: what other instruction sets make of the scores; 10 minutes
 	PYTHONPATH=tests .venv/bin/python tests/test_processors.py
 
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
-	.venv/bin/python -m fusebench.bench.train_multifocus fusers/multifocus.safetensors
+	.venv/bin/python tools/train_multifocus.py fusers/multifocus.safetensors
 
 readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --out build/readme
 	$(if $(REAL),.venv/bin/fusebench bench --data "$(REAL)" --out build/real)
-	.venv/bin/python -m fusebench.reports.readme build/readme README.md $(if $(REAL),build/real)
+	.venv/bin/python tools/readme.py build/readme README.md $(if $(REAL),build/real)
 
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from numbers import Real
 from typing import cast
 
@@ -34,9 +35,8 @@ class Table:
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        named_ = [metric if isinstance(metric, Metric) else chosen(metric) for metric in self.metrics]
-        flat = [metric for part in named_ for metric in ((part,) if isinstance(part, Metric) else part)]
-        object.__setattr__(self, "metrics", tuple(flat))
+        records = [chosen(metric) if isinstance(metric, str) else (metric,) for metric in self.metrics]
+        object.__setattr__(self, "metrics", tuple(chain.from_iterable(records)))
 
 
 Suite = Mapping[str, Table]

@@ -1,10 +1,9 @@
 """What several tests need: the shared reference data, and a small pair."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -13,10 +12,9 @@ import torch
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Pair
 from hypothesis import settings
-from PIL import Image
+from printed import Peers, case
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RLELossless
-from torch import Tensor
 
 # A first call loads a library or a volume, and a shared machine stalls: time is no property of the code under test.
 settings.register_profile("fusebench", deadline=None, derandomize=True)
@@ -29,21 +27,6 @@ def shared() -> Path:
     if not (folder := os.environ.get("FUSEBENCH_SHARED")):
         pytest.skip("FUSEBENCH_SHARED is not set: the folder of reference values and real pairs is not here")
     return Path(folder)
-
-
-class Peers(NamedTuple):
-    """Two sources and a fused image, (1, H, W) uint8, and what each published code printed for them, by its names."""
-
-    images: tuple[Tensor, Tensor, Tensor]
-    values: dict[str, dict[str, float]]
-
-
-def case(name: str) -> Peers:
-    """Read a case on which published codes were run: "f_avg", "f_max" or "crop64_f_avg"."""
-    folder = Path(os.environ["FUSEBENCH_SHARED"]) / "oracles" / "metrics"
-    files = ("a_64", "b_64", "f_avg_64") if name == "crop64_f_avg" else ("a", "b", name)
-    a, b, fused = (torch.from_numpy(np.array(Image.open(folder / f"{file}.png")))[None] for file in files)
-    return Peers((a, b, fused), json.loads((folder / "metrics_oracle.json").read_text())[name])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from fusebench.bench import train_multifocus
+import train_multifocus
 from fusebench.datasets import photographs
 from fusebench.datasets.pair import Pair
 from fusebench.fusers import multifocus, multifocus_weights

@@ -1,7 +1,7 @@
 """VGG16 + L-BFGS against its straightforward form, in one run on one pair: seconds to a loss, and how they grow.
 
 The reference is what the method usually is: three channels, torch's own differentiation, SciPy's L-BFGS-B, one pair
-at a time. Every benchmark's `extra_info` says what the table of `make perf` needs (reports/performance.py).
+at a time. Every benchmark's `extra_info` says what the table of `make perf` needs (tools/performance.py).
 """
 
 import time

@@ -26,7 +26,7 @@ from fusebench.fusers.wavelet import Wavelet
 
 pytest.importorskip("distributed")
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")

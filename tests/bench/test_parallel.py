@@ -23,7 +23,7 @@ from fusebench.fusers.wavelet import Wavelet
 @pytest.fixture
 def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the module of methods that misbehave, importable here and in workers, which are told this path."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)
     import methods_for_tests
 
     return methods_for_tests
@@ -111,7 +111,7 @@ def test_a_deadline_interrupts_in_any_thread_and_leaves_nothing_behind(*, main: 
 
 def started(folder: Path, out: Path, fuser: str, last: int = 0) -> "subprocess.Popen[str]":
     """Start a run with two workers, in a group of processes of its own; it is killed at its last step on the disk."""
-    here = f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
+    here = f"import sys; sys.path.append({str(Path(__file__).parent.parent)!r})\n"
     (folder / "mine.py").write_text(
         f"{here}from methods_for_tests import *\nSUITE = suite(Average(), {fuser}, count=40)\n"
     )

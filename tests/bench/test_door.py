@@ -19,7 +19,7 @@ from fusebench.fusers.nsct import NSCT
 from fusebench.metrics import profiles
 from PIL import Image
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 PAIR = phantom.pair("CT-MRI", 20, 64)
 CT, MRI = (quantise(image).numpy() for image in (PAIR.a, PAIR.b))
 

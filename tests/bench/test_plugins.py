@@ -239,7 +239,7 @@ def test_the_contract_on_the_command_line(
 @pytest.fixture
 def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the module that holds suites of its own."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)
     import methods_for_tests
 
     return methods_for_tests

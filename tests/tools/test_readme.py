@@ -5,14 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+import readme
 from fusebench.bench.engine import run
 from fusebench.bench.paper import paper
 from fusebench.datasets import phantom
 from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.reports import readme, tables
+from fusebench.reports import tables
 from fusebench.reports.results import read
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def rows(text: str) -> dict[tuple[str, str], list[str]]:

@@ -94,7 +94,7 @@ def test_the_command_line_has_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)
 
     def bench(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["fusebench", "bench", "--jobs", "1", *arguments])

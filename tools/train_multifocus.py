@@ -44,7 +44,7 @@ def train(steps: int = STEPS) -> dict[str, Tensor]:
         schedule.step()
         if step % 50 == 49:
             left = (time.monotonic() - begun) / (step + 1) * (steps - step - 1) / 60
-            print(f"step {step + 1} of {steps}: loss {loss:.4f}, windows right {accuracy:.2%}, {left:.0f} min left")  # noqa: T201
+            print(f"step {step + 1} of {steps}: loss {loss:.4f}, windows right {accuracy:.2%}, {left:.0f} min left")
     return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
@@ -96,7 +96,7 @@ def main(path: Path) -> None:
     """Train, write the weights and print their digest."""
     content = save(train())
     path.write_bytes(content)
-    print(f"{path}: SHA-256 {hashlib.sha256(content).hexdigest()}")  # noqa: T201
+    print(f"{path}: SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
 if __name__ == "__main__":

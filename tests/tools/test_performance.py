@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import performance
 import pytest
-from fusebench.reports import performance
 
 
 def timing(seconds: float, **info: Any) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from fusebench.bench.paper import FIGURES
+
 TABLES = "tables of `make bench`"
 RANKINGS = "rankings on real pairs"
 PICTURE = Path("docs/methods-ct-mri.png")
@@ -20,7 +22,7 @@ def write(out: Path, readme: Path) -> None:
         If the README has no such marks.
     """
     _insert(readme, TABLES, _tables(out))
-    shutil.copyfile(out / "figures" / "figure8.png", readme.parent / PICTURE)
+    shutil.copyfile(out / "figures" / f"{FIGURES['table2']}.png", readme.parent / PICTURE)
 
 
 def write_real(out: Path, readme: Path) -> None:

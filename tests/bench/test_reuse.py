@@ -49,7 +49,7 @@ def brightness(a, b, fused):
     CALLS.append(1)
     return fused.double().mean(dim=(1, 2))
 
-MINE = Metric("NAME", "mine", "", True, 2, "nowhere", brightness)
+MINE = Metric(name="NAME", convention="mine", family="error", source="nowhere", score=brightness)
 """
 
 

@@ -40,7 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the module that counts a process's steps on the disk."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)
     import methods_for_tests
 
     return methods_for_tests
