@@ -1,11 +1,11 @@
 """The folder of a run: its files, their columns, and how they take the place of an older run's.
 
-Importing this module imports the standard library alone, so that what reads a run can use it. A run is written beside the old
-results, which stay until the new ones are complete.
+Importing this module imports the standard library alone, so that what reads a run can use it.
 
-A run writes into OUT/.running, which is there until it is finished, however often it is interrupted. Then the folder's
-list of contents, `complete.json`, says that it is whole, its contents take the place of the old run's, and it goes. A
-process that ends in the middle of that leaves the list, by which the next one ends the exchange.
+A run is written beside the old results, which stay until the new ones are complete. It writes into OUT/.running, which
+is there until it is finished, however often it is interrupted. Then the folder's list of contents, `complete.json`,
+says that it is whole, its contents take the place of the old run's, and it goes. A process that ends in the middle of
+that leaves the list, by which the next one ends the exchange.
 """
 
 import csv
