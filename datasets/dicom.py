@@ -108,8 +108,9 @@ def compare(first: Path, second: Path) -> list[str]:
 def series(paths: Sequence[Path]) -> Series | None:
     """Order the slices of a series along their normal; None of what is no series.
 
-    Files are slices of a series where they say so and where they lie, and there are at least two; the normal is the
-    cross product of a row's and a column's direction (PS3.3 C.7.6.2.1.1).
+    Files are slices of a series where they say so, or each says another series and all one frame of reference, and all
+    say where they lie; a series has at least two. The normal is the cross product of a row's and a column's direction
+    (PS3.3 C.7.6.2.1.1).
 
     Raises
     ------
@@ -120,8 +121,12 @@ def series(paths: Sequence[Path]) -> Series | None:
     members: dict[str, list[Path]] = {}
     for path, found in places.items():
         members.setdefault(found.series, []).append(path)
-    if "" in members or max(map(len, members.values()), default=0) < 2:
-        return None
+    if "" in members or len(members) == len(paths):
+        # Some programs give every file a series of its own; its place they say nevertheless.
+        frames_of_reference = {found.frame_of_reference for found in places.values()}
+        if len(paths) < 2 or len(frames_of_reference) > 1 or "" in frames_of_reference:
+            return None
+        members = {"": [*paths]}
     if len(members) > 1:
         held = ", ".join(f"that of {slices[0].name} ({len(slices)} files)" for slices in members.values())
         raise ValueError(

@@ -327,6 +327,16 @@ def test_slices_of_two_series_pair_by_where_they_lie(tmp_path: Path, write_dicom
         formats.read_pair(tmp_path / "CT-MRI" / "CT" / "IM0", mri / "IM0", "x")
 
 
+def test_slices_that_each_say_another_series_are_one_in_one_frame(tmp_path: Path, write_dicom: Write) -> None:
+    for k, z in enumerate(ZS):
+        series(tmp_path, write_dicom, {f"IM{k}": [0, 0, -z]}, f"1.2.9.{k}")
+    found = dicom.series(sorted(tmp_path.iterdir()))
+    assert found is not None
+    assert [path.name for path in found.heights] == ["IM3", "IM2", "IM1", "IM0"]
+    series(tmp_path, write_dicom, {"IM0": [0, 0, 9]}, "1.2.9.0", FrameOfReferenceUID="1.2.6")
+    assert dicom.series(sorted(tmp_path.iterdir())) is None  # another patient's
+
+
 def test_heights_run_along_the_normal_of_an_oblique_series(tmp_path: Path, write_dicom: Write) -> None:
     # Coronal: rows to the left, columns to the feet; their cross product (0, 1, 0) runs to the back.
     coronal = [1, 0, 0, 0, 0, -1]
