@@ -1,9 +1,10 @@
 """DICOM: a frame of a file to an image. No element that tells of a person is read."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,10 @@ T = TypeVar("T")
 
 EXTENSIONS: tuple[str, ...] = (".dcm", ".ima", ".dicom")
 CURE = "say which values are to be seen: --window MODALITY=CENTER,WIDTH"
+SAME = 1e-3  # of a direction, or of a pixel's size: headers hold rounded decimals
+NEAR = 0.5  # pixels that a registered pair may lie apart
 # All that is read besides the groups 0002 (how the file is written) and 0028 (how the pixels are).
+PLACE = ("SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 FUNCTIONAL_GROUPS = [0x52009229, 0x52009230]
 IMAGE = (
     *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel"),
@@ -31,6 +35,116 @@ IMAGE = (
 def is_one(head: bytes) -> bool:
     """Say whether a file that begins so is DICOM: 128 bytes of anything, and DICM (PS3.10 7.1)."""
     return head[128:132] == b"DICM"
+
+
+class Place(NamedTuple):
+    """Where a header says that an image lies, in mm; None and "" for what it does not say.
+
+    `axes` are the directions in which a row and a column run, (2, 3); `position` is that of the first pixel, (3,);
+    `spacing` is between the centres of pixels, down and right.
+    """
+
+    series: str
+    frame_of_reference: str
+    position: npt.NDArray[np.float64] | None
+    axes: npt.NDArray[np.float64] | None
+    spacing: npt.NDArray[np.float64] | None
+
+
+class Series(NamedTuple):
+    """The slices of a series in the order of their heights in mm along the normal, and in which frame of reference."""
+
+    frame_of_reference: str
+    heights: dict[Path, float]
+
+
+def place(path: Path) -> Place:
+    """Read where a header says that an image lies. Raises ValueError, naming the file."""
+    from pydicom import dcmread
+
+    def find() -> Place:
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=list(PLACE))
+
+        def numbers(keyword: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
+            if ds.get(keyword) is None or ds[keyword].is_empty:
+                return None
+            found = np.array([float(number) for number in ds[keyword].value]).reshape(shape)
+            if not np.isfinite(found).all():
+                raise ValueError(f"its {keyword} is not finite")
+            return found
+
+        position, axes = numbers("ImagePositionPatient", (3,)), numbers("ImageOrientationPatient", (2, 3))
+        of_series, frame_of_reference = (str(ds.get(keyword) or "") for keyword in PLACE[:2])
+        return Place(of_series, frame_of_reference, position, axes, numbers("PixelSpacing", (2,)))
+
+    return _guarded(path, find)
+
+
+def compare(first: Path, second: Path) -> list[str]:
+    """Compare where two images say that they lie, and give what should be known of it, a line each.
+
+    Raises
+    ------
+    ValueError
+        If their pixels differ in size, their planes are turned against each other or, in one frame of reference, they
+        lie apart by more than half a pixel: single images are not resampled.
+    """
+    a, b = place(first), place(second)
+    if a.spacing is not None and b.spacing is not None and not np.allclose(a.spacing, b.spacing, rtol=SAME, atol=0):
+        sizes = ["{:.4g} x {:.4g} mm".format(*spacing) for spacing in (a.spacing, b.spacing)]
+        raise ValueError(f"{first}: pixels of {sizes[0]}, but {second} has {sizes[1]}; single images are not resampled")
+    if a.axes is None or b.axes is None or a.position is None or b.position is None:
+        return []
+    if a.frame_of_reference != b.frame_of_reference:
+        return ["the two have different frames of reference, so that their places cannot be compared"]
+    if not np.allclose(a.axes, b.axes, rtol=0, atol=SAME):
+        raise ValueError(f"{first}: its plane is turned against that of {second}; single images are not resampled")
+    apart = float(np.linalg.norm(a.position - b.position))
+    if apart > NEAR * (1 if a.spacing is None else a.spacing.min()):
+        raise ValueError(f"{first}: lies {apart:.4g} mm from {second}; a registered pair lies at one place")
+    return []
+
+
+def series(paths: Sequence[Path]) -> Series | None:
+    """Order the slices of a series along their normal; None of what is no series.
+
+    Files are slices of a series where they say so, or each says another series and all one frame of reference, and all
+    say where they lie; a series has at least two. The normal is the cross product of a row's and a column's direction
+    (PS3.3 C.7.6.2.1.1).
+
+    Raises
+    ------
+    ValueError
+        If there are several series, two slices lie at one height, or they are not parallel.
+    """
+    places = {path: place(path) for path in paths}
+    members: dict[str, list[Path]] = {}
+    for path, found in places.items():
+        members.setdefault(found.series, []).append(path)
+    if "" in members or len(members) == len(paths):
+        # Some programs give every file a series of its own; its place they say nevertheless.
+        frames_of_reference = {found.frame_of_reference for found in places.values()}
+        if len(paths) < 2 or len(frames_of_reference) > 1 or "" in frames_of_reference:
+            return None
+        members = {"": [*paths]}
+    if len(members) > 1:
+        held = ", ".join(f"that of {slices[0].name} ({len(slices)} files)" for slices in members.values())
+        raise ValueError(
+            f"{paths[0].parent}: holds {len(members)} DICOM series, {held}; each needs a folder of its own"
+        )
+    axes = places[paths[0]].axes
+    heights: dict[Path, float] = {}
+    for path, found in places.items():
+        if axes is None or found.axes is None or found.position is None:
+            return None
+        if not np.allclose(found.axes, axes, rtol=0, atol=SAME):
+            raise ValueError(f"{path}: its plane is turned against that of {paths[0]}, of the same series")
+        heights[path] = float(np.cross(*axes) @ found.position)
+    ordered = sorted(heights, key=heights.__getitem__)
+    for lower, upper in pairwise(ordered):
+        if heights[upper] - heights[lower] < SAME:
+            raise ValueError(f"{upper}: lies where {lower.name} lies; a series has one slice at each height")
+    return Series(places[paths[0]].frame_of_reference, {path: heights[path] for path in ordered})
 
 
 def frames(path: Path) -> int:

@@ -2,12 +2,13 @@
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from fusebench.datasets import colour, dicom, image, nifti
 from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.dicom import Series
 from fusebench.datasets.pair import Pair
 from fusebench.datasets.reading import AS_STATED, Reading, Window
 from torch import Tensor
@@ -35,6 +36,8 @@ class Format(NamedTuple):
     compare
         Compares what two files state of their place: gives what should be known of it, and raises ValueError where they
         are no pair; None of a format that states none.
+    series
+        Orders the single slices of a series by their heights; None of a format without.
     read_both
         Reads the slice of a number of one volume, and what another shows there; None for images.
     """
@@ -46,11 +49,20 @@ class Format(NamedTuple):
     read: Read | None = None
     read_both: ReadBoth | None = None
     compare: Callable[[Path, Path], list[str]] | None = None
+    series: Callable[[Sequence[Path]], Series | None] | None = None
 
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
 FORMATS = (
-    Format(dicom.EXTENSIONS, dicom.is_one, dicom.depth, dicom.numbers, read=dicom.read),
+    Format(
+        dicom.EXTENSIONS,
+        dicom.is_one,
+        dicom.depth,
+        dicom.numbers,
+        read=dicom.read,
+        compare=dicom.compare,
+        series=dicom.series,
+    ),
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read, compare=nifti.compare),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
@@ -123,6 +135,13 @@ def compare(a: Path, b: Path) -> list[str]:
     (a, _), (b, _) = split(a), split(b)
     judge = of(a).compare
     return judge(a, b) if judge and of(b) == of(a) else []
+
+
+def series(paths: Sequence[Path]) -> Series | None:
+    """Order files that are the slices of one series by their heights; None of other files. Raises ValueError."""
+    known = {of(path) for path in paths}
+    order = known.pop().series if len(known) == 1 else None
+    return order(paths) if order else None
 
 
 def read_pair(

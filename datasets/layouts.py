@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -13,6 +14,7 @@ from fusebench.datasets.names import MODALITIES, by_modality, natural, without
 from fusebench.datasets.pair import Entry, Pair, check_name
 from fusebench.datasets.reading import AS_STATED, Reading
 
+LEVEL = 0.1  # of the gap between two slices; within it they lie at one height
 DEPTH = 2  # a folder of kinds, a kind; links to a folder above would be followed for ever
 
 
@@ -27,6 +29,8 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
 
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
+
+    Two folders of DICOM slices, a series each, are one case, whose slices pair by where they lie.
 
     Files are told by their first bytes or, where these say nothing, by their extension. A NIfTI volume, whose partner
     is one too, and a DICOM file of several frames are a case each, and every slice of them is a pair: NAME#0, NAME#1,
@@ -109,7 +113,8 @@ def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]
 class _Sources(NamedTuple):
     """The files of a kind of pair: those of each modality by the pair's name, where they lie, and what is wrong.
 
-    Where the names of the pairs are those of folders of cases, `by_case` says so.
+    Where the names of the pairs are those of folders of cases, `by_case` says so. Slices of a series, in the order of
+    their heights, are of one `case`.
     """
 
     modalities: tuple[str, str]
@@ -117,6 +122,7 @@ class _Sources(NamedTuple):
     places: tuple[Path, Path]
     refused: dict[Path, str]
     by_case: bool = False
+    case: str | None = None
 
 
 def _sources(kind: Path, root: Path, say: Say) -> _Sources:
@@ -124,10 +130,10 @@ def _sources(kind: Path, root: Path, say: Say) -> _Sources:
     check_name(kind.name)
     if _is_flat(kind):
         return _in_one_folder(kind, root, say)
-    return _in_cases(kind, root, say) if _holds_cases(kind) else _in_modalities(kind, root)
+    return _in_cases(kind, root, say) if _holds_cases(kind) else _in_modalities(kind, root, say)
 
 
-def _in_modalities(kind: Path, root: Path) -> _Sources:
+def _in_modalities(kind: Path, root: Path, say: Say) -> _Sources:
     """Find KIND/A/NAME and KIND/B/NAME; a modality that each name in its folder has too is no part of the pair's."""
     first, second = _modalities(kind, root)
     found = [_files(folder, root) for folder in (first, second)]
@@ -139,7 +145,41 @@ def _in_modalities(kind: Path, root: Path) -> _Sources:
             raise ValueError(f"{folder}: no {what}; expected {', '.join(formats.SUFFIXES)}")
         keys = {name: without(name, folder.name) for name in held}
         named.append({keys[name] or name: path for name, path in held.items()} if all(keys.values()) else held)
-    return _Sources((first.name, second.name), (named[0], named[1]), (first, second), found[0][1] | found[1][1])
+    sources = _Sources((first.name, second.name), (named[0], named[1]), (first, second), found[0][1] | found[1][1])
+    return _by_height(sources, kind.name, say)
+
+
+def _by_height(sources: _Sources, case: str, say: Say) -> _Sources:
+    """Pair the slices of two series by where they lie, or by their order where their frames of reference differ.
+
+    Raises
+    ------
+    ValueError
+        If a folder holds several series, or the slices of two lie apart or do not pair one by one.
+    """
+    a, b = (formats.series([*files.values()]) for files in sources.files)
+    if a is None or b is None:
+        return sources
+    first, second = sources.places
+    if a.frame_of_reference != b.frame_of_reference:
+        if len(a.heights) != len(b.heights):
+            raise ValueError(
+                f"{first}: {len(a.heights)} slices, but {second} has {len(b.heights)} in another frame of reference; "
+                "where they lie cannot be compared"
+            )
+        say(f"{case}: two series in different frames of reference; their slices pair by their order along the normal")
+        pairs = list(zip(a.heights, b.heights, strict=True))
+    else:
+        gap = min(upper - lower for one in (a, b) for lower, upper in pairwise(one.heights.values()))
+        nearest = {path: min(b.heights, key=lambda other: abs(b.heights[other] - z)) for path, z in a.heights.items()}
+        pairs = [(p, q) for p, q in nearest.items() if abs(a.heights[p] - b.heights[q]) < LEVEL * gap]
+        if not pairs:
+            ends = ["{:g} to {:g} mm".format(*sorted(one.heights.values())[:: len(one.heights) - 1]) for one in (a, b)]
+            raise ValueError(f"{first}: no slice lies where {second} has one; they lie from {ends[0]} and {ends[1]}")
+        if left := len(a.heights) + len(b.heights) - 2 * len(pairs):
+            say(f"{case}: left out, since the other series has none at their height: {left} of the slices")
+    files = {stem(p): p for p, _ in pairs}, {stem(p): q for p, q in pairs}
+    return sources._replace(files=files, case=case)
 
 
 def _in_one_folder(kind: Path, root: Path, say: Say) -> _Sources:
@@ -185,7 +225,8 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
         path, other = (files_a[name], sources.places[1]) if name in files_a else (files_b[name], sources.places[0])
         problems.append(f"{path}: no partner in {other}; a pair has one file name in both folders")
     found: list[Entry] = []
-    for name in sorted(files_a.keys() & files_b.keys(), key=natural):
+    shared = [name for name in files_a if name in files_b]
+    for name in shared if sources.case else sorted(shared, key=natural):
         a, b = files_a[name], files_b[name]
         try:
             formats.compare(a, b)
@@ -194,7 +235,7 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
                 called = name + index
                 read = partial(formats.read_pair, path_a, path_b, kind.name, sources.modalities, reading, name=called)
-                found.append(Entry(kind.name, called, name if sources.by_case else None, read))
+                found.append(Entry(kind.name, called, name if sources.by_case else sources.case, read))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
