@@ -133,7 +133,7 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
     for name, table in suite.items():
         fusers = tuple(fuser for fuser in table.fusers if {fuser.name, label(fuser)} & {*trivial, *wanted})
         entries = tuple(entry for entry in table.entries if entry.dataset in pairs)
-        if entries and any(fuser.name not in trivial for fuser in fusers):
+        if entries and (methods is None or any(fuser.name not in trivial for fuser in fusers)):
             found[name] = replace(table, fusers=fusers, entries=entries, metrics=columns or table.metrics)
     return found
 

@@ -274,7 +274,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["check", "--record", "A"], "not a table of dataset, pair, fuser, metric, score"),
         (["record", "--record", "gone/r.csv"], "there is no folder gone"),
         (["list", "everything"], "everything"),
-        (["score", "A", "B", "A", "--profile", "vfib"], "no profile is called 'vfib'; known: default"),
+        (["score", "A", "B", "A", "--profile", "vfib"], "no metric or profile is called 'vfib'; did you mean vifb"),
         (["explain", "A", "B", "A", "--metric", "beauty", "--value", "1"], "no metric is called 'beauty'"),
         (["explain", "A", "B", "A", "--metric", "SF", "--value", "nan"], "is a number"),
         (["fuse", "A", "B", "-m", "average", "-o", "f.png", "--device", "meta"], "--device meta"),
