@@ -98,8 +98,11 @@ class VGG16LBFGS:
     rounds, iterations
         Outer rounds and iterations in each, positive.
     precision
-        "float32", or "float64": slower, and the same to the bit of the written image on every processor, where
-        float32 runs drift apart by a percent or so of a score, because L-BFGS amplifies rounding.
+        "float32", or "float64": slower, and it keeps rounding away from the written image for longer. L-BFGS and the
+        kinks of ReLU and pooling amplify rounding. At conv1_1 and conv1_2 the image was the same on every processor
+        tried. At deeper layers, where the sources have flat background, a start that differs by 1e-15 may end in an
+        image with 20 % and more other pixels, whose loss is nearly the same. Scores of float32 runs drift apart by a
+        percent or so. docs/adr/0003-record-policy.md has the figures.
     solver
         "protocol", or "accelerated": the product of rounds and iterations is then the most evaluations at a layer.
     tolerance
