@@ -3,6 +3,11 @@ export PYTHONSAFEPATH := 1
 PYTHON ?= python3
 PACKAGES := datasets fusers metrics bench reports
 
+# Tests run in as many processes as there are cores, at most 4, each with one thread: threads that share a core wait for
+# each other, and tests become ten times slower.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS := -n auto --maxprocesses 4
+
 bench: .venv      ## fuse the pairs, score them, print the paper's tables
 	.venv/bin/fusebench bench $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)") $(if $(PAIRS),--pairs $(PAIRS))
 
@@ -13,10 +18,10 @@ record: .venv     ## write tests/record.csv anew; the commit says why
 	.venv/bin/fusebench record
 
 test: lint types  ## everything that proves it, in minutes
-	.venv/bin/python -m pytest -q --durations=10
+	$(ONE_THREAD) .venv/bin/python -m pytest -q --durations=10 $(WORKERS)
 
 test-all: lint types  ## the slow tests too
-	.venv/bin/python -m pytest -q -m "not perf"
+	$(ONE_THREAD) .venv/bin/python -m pytest -q -m "not perf" $(WORKERS)
 
 lint: .venv
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
