@@ -86,7 +86,7 @@ if __name__ == "__main__":
     protocol = [
         VGG16LBFGS(layer=layer, precision=precision)
         for precision in ("float32", "float64")
-        for layer in ("conv1_1", "conv1_2", "conv2_1", "conv3_1", "conv4_1")
+        for layer in ("conv1_1", "conv1_2", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     ]
     print("| | pixels | levels |\n|:--|--:|--:|")  # noqa: T201  a script prints
     for kinds, size, fusers in (
