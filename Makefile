@@ -39,7 +39,7 @@ parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folde
 	PYTHONPATH=tests .venv/bin/python tools/parity.py docs/parity.md
 
 processors: .venv ## write docs/processors.md anew: what other instruction sets make of the scores; 10 minutes
-	PYTHONPATH=tests .venv/bin/python tests/test_processors.py
+	PYTHONPATH=tests .venv/bin/python tools/processors.py docs/processors.md
 
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
 	.venv/bin/python tools/train_multifocus.py fusers/multifocus.safetensors

@@ -34,7 +34,7 @@ def run(code: str, path: Mapping[str, str]) -> str:
         If it fails; what it said stands in the test's output.
     """
     others = {name for variables in PATHS.values() for name in variables}
-    environment = {name: value for name, value in os.environ.items() if name not in others} | path
+    environment = {**{name: value for name, value in os.environ.items() if name not in others}, **path}
     # Beside other work threads that spin while they wait cost minutes.
     environment["OMP_WAIT_POLICY"] = "passive"
     # -P: the folder it runs in may hold modules with the names of packages.
