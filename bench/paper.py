@@ -7,6 +7,7 @@ each. Its CNN had its authors' weights: its numbers stand beside `cnn[weights=pu
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +95,7 @@ METHODS: Mapping[int, Scores] = {
         (27.0844, 1.8286, 0.2538),
     ),
 }
+NOTHING: Mapping[int, Scores] = MappingProxyType({})
 
 
 def paper(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -113,7 +115,7 @@ def paper(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     first = select(listed, pairs)[:1]
     return {
         BY_LAYER: Table(f"VGG16 + L-BFGS by layer, {kind}", layers, first, COLUMNS, claimed),
-        **by_method("Methods", {kind: (methods, select(listed, pairs)) for kind, listed in kinds.items()}),
+        **by_method("Methods", {kind: (methods, select(listed, pairs)) for kind, listed in kinds.items()}, METHODS),
     }
 
 
@@ -157,14 +159,18 @@ def in_order(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return {kind: kinds[kind] for kind in sorted(kinds, key=lambda kind: KINDS.get(_canonical(kind), len(kinds) + 5))}
 
 
-def by_method(title: str, kinds: Mapping[str, tuple[tuple[Fuser, ...], tuple[Entry, ...]]]) -> Suite:
-    """Give each kind its table of methods, numbered as the paper does and beyond."""
+def by_method(
+    title: str,
+    kinds: Mapping[str, tuple[tuple[Fuser, ...], tuple[Entry, ...]]],
+    published: Mapping[int, Scores] = NOTHING,
+) -> Suite:
+    """Give each kind its table of methods, numbered as the paper does and beyond, beside what was published in it."""
     number = max(KINDS.values())
     tables = {}
     for kind, (methods, entries) in kinds.items():
         printed = KINDS.get(_canonical(kind))
         number += printed is None
-        claimed = METHODS.get(printed or 0, {})
+        claimed = published.get(printed or 0, {})
         tables[f"table{printed or number}"] = Table(f"{title}, {kind}", methods, entries, COLUMNS, claimed)
     return tables
 

@@ -236,3 +236,8 @@ def test_rows_beside_the_benchs_own(data: Path, tmp_path: Path) -> None:
     assert [label(f) for f in suite["table3"].fusers] == [*(cls.name for cls in CLASSICAL)]
     assert [len(table.entries) for table in suite.values()] == [3, 1]
     assert len(classical(entries, 1)["table2"].entries) == 1
+
+
+def test_the_papers_numbers_stand_in_its_own_suite_alone(data: Path) -> None:
+    entries = layouts.entries(data)
+    assert not any(table.published for table in classical(entries).values())
