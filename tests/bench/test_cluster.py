@@ -289,7 +289,7 @@ def test_a_worker_that_is_lost_is_said_and_changes_nothing(tmp_path: Path, metho
     # A fuser that hangs is interrupted there too, though a worker's tasks run in threads.
     hanging = methods.suite(methods.Waits(str(tmp_path / "cluster")), count=1)
     summary = run.run(hanging, tmp_path / "slow", name="x", scheduler=dask.address, timeout=1)
-    assert [failure[2:] for failure in summary.failures] == [("waits", "no result after 1 s")]
+    assert [failure[2:] for failure in summary.failures] == [("waits", "", "no result after 1 s")]
 
 
 @pytest.mark.slow
