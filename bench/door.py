@@ -10,7 +10,7 @@ import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
@@ -132,7 +132,7 @@ def score(
         inside = foreground(x, y)
     else:
         inside = torch.as_tensor(np.asarray(mask) != 0)[None]
-    asked = profile if metrics is None else metrics if isinstance(metrics, str) else ",".join(metrics)
+    asked = _joined(profile if metrics is None else metrics)
     scores = profiles.score(x, y, torch.cat(images), asked, inside)
     return pd.DataFrame({name: values.tolist() for name, values in scores.items()}, index=[*named])
 
@@ -175,7 +175,7 @@ def compare(
     """
     kinds = pairs if isinstance(pairs, Mapping) else {"pairs": pairs}
     rows: tuple[Fuser, ...] = (*(cls() for cls in TRIVIAL), *_methods(methods))
-    columns = profiles.chosen(metrics if isinstance(metrics, str) else ",".join(metrics))
+    columns = profiles.chosen(_joined(metrics))
     suite = {}
     for kind, listed in kinds.items():
         width = len(str(len(listed)))
@@ -213,7 +213,7 @@ class Comparison:
     methods: tuple[str, ...]
     failures: tuple[store.Failure, ...]
 
-    @property
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """Every score: the columns dataset (the kind), pair, fuser, metric, score."""
         return pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Result), columns=store.Result._fields)
@@ -271,6 +271,10 @@ class Comparison:
 
 def _mean(values: "pd.Series[float]") -> float:
     return float(values.mean(skipna=False))
+
+
+def _joined(names: str | Iterable[str]) -> str:
+    return names if isinstance(names, str) else ",".join(names)
 
 
 def _given(pair: Pair) -> Pair:
