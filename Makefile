@@ -46,7 +46,7 @@ train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 c
 
 readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --out build/readme
-	$(if $(REAL),.venv/bin/fusebench bench --data "$(REAL)" --out build/real)
+	$(if $(REAL),.venv/bin/fusebench bench --data "$(REAL)" --published --out build/real)
 	.venv/bin/python tools/readme.py build/readme README.md $(if $(REAL),build/real)
 
 setup:            ## create .venv and install; a failed installation leaves no .venv behind

@@ -18,7 +18,8 @@ from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import GROUP, TRIVIAL
 
-SCHEMA = 2  # 1 had no number and named neither the data nor how they were read
+# 1 had no number and named neither the data nor how they were read; 2 did not say which metrics are shown.
+SCHEMA = 3
 PACKAGES = ("fusebench", "torch", "numpy", "scipy", "PyWavelets", "pillow", "nilearn")
 
 
@@ -59,6 +60,7 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
             ],
             "pairs": [[entry.dataset, entry.name] for entry in table.entries],
             "metrics": [{fact: getattr(metric, fact) for fact in facts} for metric in table.metrics],
+            "shown": [metric.label for metric in table.shown],
             "published": {
                 fuser: {metric: float(score) for metric, score in scores.items()}
                 for fuser, scores in table.published.items()

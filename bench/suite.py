@@ -24,8 +24,9 @@ CASES = 5
 class Table:
     """One table: every fuser on every pair, judged by every metric, given as a record or by its label.
 
-    `published` holds the scores a paper printed, by fuser's label and metric's label; they stand beside ours where
-    the pairs are real.
+    `shown` are the metrics that are printed, all where none is named; the files of a run have all of them. `published`
+    holds the scores a paper printed, by fuser's label and metric's label; they stand beside ours where the pairs are
+    real.
     """
 
     title: str
@@ -33,10 +34,18 @@ class Table:
     entries: tuple[Entry, ...]
     metrics: tuple[Metric, ...]
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shown: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
-        records = [chosen(metric) if isinstance(metric, str) else (metric,) for metric in self.metrics]
-        object.__setattr__(self, "metrics", tuple(chain.from_iterable(records)))
+        object.__setattr__(self, "metrics", _records(self.metrics))
+        object.__setattr__(self, "shown", _records(self.shown) or self.metrics)
+        if missing := [metric.label for metric in self.shown if metric not in self.metrics]:
+            raise ValueError(f"table {self.title!r} shows {missing[0]}, which is not among its metrics")
+
+
+def _records(metrics: Iterable[Metric | str]) -> tuple[Metric, ...]:
+    """Give the records of metrics that are given as records or by their labels."""
+    return tuple(chain.from_iterable(chosen(m) if isinstance(m, str) else (m,) for m in metrics))
 
 
 Suite = Mapping[str, Table]
@@ -113,7 +122,8 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
     suite
         Its tables. One that has no method or no pair left is left out.
     metrics
-        Profiles and labels, joined by commas (`metrics.profiles.chosen`): the columns, instead of each table's own.
+        Profiles and labels, joined by commas (`metrics.profiles.chosen`): what is computed and shown, instead of each
+        table's own.
     methods
         Names or labels of fusers, joined by commas. Trivial rows stay.
     kinds
@@ -134,7 +144,8 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
         fusers = tuple(fuser for fuser in table.fusers if {fuser.name, label(fuser)} & {*trivial, *wanted})
         entries = tuple(entry for entry in table.entries if entry.dataset in pairs)
         if entries and (methods is None or any(fuser.name not in trivial for fuser in fusers)):
-            found[name] = replace(table, fusers=fusers, entries=entries, metrics=columns or table.metrics)
+            shown = (table.metrics, table.shown) if columns is None else (columns, columns)
+            found[name] = replace(table, fusers=fusers, entries=entries, metrics=shown[0], shown=shown[1])
     return found
 
 

@@ -122,7 +122,9 @@ def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
             ax.set_title(f"{label} (failed)", fontsize=8, parse_math=False)
             continue
         _show(ax, _read(path), f"{label} ({modalities[label]})" if label in modalities else label)
-        caption = "  ".join(f"{m.label} {results.scores[*pair, label, m.label]:.4g}" for m in table.metrics[:3])
+        caption = "  ".join(
+            f"{m.label} {results.scores.get((*pair, label, m.label), math.nan):.4g}" for m in table.shown[:3]
+        )
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
         if corner is not None:
             _enlarge(ax, _read(path), corner)

@@ -30,7 +30,10 @@ class Metric(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Which fusers on which pairs, (dataset, name), by which metrics; and what a paper printed, by both labels."""
+    """Which fusers on which pairs, (dataset, name), by which metrics; and what a paper printed, by both labels.
+
+    `shown` are the metrics that are printed.
+    """
 
     name: str
     title: str
@@ -38,6 +41,11 @@ class Table(NamedTuple):
     pairs: tuple[tuple[str, str], ...]
     metrics: tuple[Metric, ...]
     published: Mapping[str, Mapping[str, float]]
+    shown: tuple[Metric, ...]
+
+    def printed(self) -> "Table":
+        """Give the table with the metrics that are printed."""
+        return self._replace(metrics=self.shown)
 
 
 class Pair(NamedTuple):
@@ -68,6 +76,12 @@ class Results:
     def losses(self) -> pd.DataFrame:
         """The losses of iterative fusers, with the columns of `store.Loss`."""
         return pd.DataFrame(store.read_rows(self.folder / store.LOSSES, store.Loss), columns=store.Loss._fields)
+
+    @cached_property
+    def failures(self) -> list[store.Failure]:
+        """What gave no image or no score."""
+        path = self.folder / store.FAILURES
+        return store.read_rows(path, store.Failure) if path.exists() else []
 
     @cached_property
     def features(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -109,10 +123,12 @@ def read(folder: Path) -> Results:
                 table["title"],
                 tuple(Fuser(fuser["label"], fuser["trivial"]) for fuser in table["fusers"]),
                 tuple((dataset, pair) for dataset, pair in table["pairs"]),
-                tuple(Metric(*(metric[fact] for fact in Metric._fields)) for metric in table["metrics"]),
+                metrics,
                 table["published"],
+                tuple({metric.label: metric for metric in metrics}[label] for label in table["shown"]),
             )
             for name, table in said["tables"].items()
+            for metrics in [tuple(Metric(*(metric[fact] for fact in Metric._fields)) for metric in table["metrics"])]
         )
         pairs = {
             (dataset, name): Pair(

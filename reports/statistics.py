@@ -16,7 +16,7 @@ class Cell:
 
     `mean` is the mean over cases, each case's slices averaged first; `half_width` is that of its confidence
     interval, None with a single case or where a score is infinite. `nans` counts the pairs left out because the metric
-    is undefined there, `failed` those of which the method gave no image.
+    is undefined there or raised an error, `failed` those of which the method gave no image.
 
     Means are compared over the same pairs only. So a cell is `complete` if no pair failed and if the score is defined
     on every pair on which that of another row without failures is; `best` is the best complete score of its column,
@@ -46,8 +46,8 @@ def aggregate(results: Results, table: Table) -> Cells:
     rows = {
         fuser.label: pd.MultiIndex.from_tuples([(*pair, fuser.label) for pair in table.pairs]) for fuser in table.fusers
     }
-    # A file of scores has no line of what failed.
-    failed = {label: int((~images.isin(by_image.index)).sum()) for label, images in rows.items()}
+    without_image = {failure[:3] for failure in results.failures if not failure.metric}
+    failed = {label: int(images.isin(without_image).sum()) for label, images in rows.items()}
     cells: Cells = {}
     for metric in table.metrics:
         values = {label: by_image[metric.label].reindex(images).to_numpy() for label, images in rows.items()}

@@ -13,19 +13,31 @@ WIDE = 9  # metrics beside each other, at most
 
 
 def write(results: Results) -> list[str]:
-    """Write `tables/` into the folder of a run, each table as .md, .csv and .tex; return the Markdown texts."""
+    """Write `tables/` into the folder of a run, each table with all its metrics as .md, .csv and .tex.
+
+    Return the Markdown of what is to be printed: the metrics that a table shows.
+    """
     folder = results.folder / "tables"
     folder.mkdir(exist_ok=True)
-    texts = []
     for table in results.tables:
         cells = aggregate(results, table)
-        title = f"{numbered(table.name)}: {table.title}"
         note = caption(results, table, cells)
-        texts.append(f"### {_mark_down(title)}\n\n{_mark_down(note)}\n\n{markdown(table, cells)}\n")
-        (folder / f"{table.name}.md").write_text(texts[-1], encoding="utf-8")
+        (folder / f"{table.name}.md").write_text(_text(results, table, cells), encoding="utf-8")
         (folder / f"{table.name}.tex").write_text(latex(table, cells, f"{table.title}. {note}"), encoding="utf-8")
         frame(table, cells).to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
-    return texts
+    return printed(results)
+
+
+def printed(results: Results) -> list[str]:
+    """Give each table of a run as Markdown, with the metrics that it shows."""
+    shown = [table.printed() for table in results.tables]
+    return [_text(results, table, aggregate(results, table)) for table in shown]
+
+
+def _text(results: Results, table: Table, cells: Cells) -> str:
+    title = f"{numbered(table.name)}: {table.title}"
+    note = caption(results, table, cells)
+    return f"### {_mark_down(title)}\n\n{_mark_down(note)}\n\n{markdown(table, cells)}\n"
 
 
 def caption(results: Results, table: Table, cells: Cells) -> str:

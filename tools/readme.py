@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from fusebench.bench.paper import FIGURES
+from fusebench.reports import results, tables
 
 TABLES = "tables of `make bench`"
 RANKINGS = "rankings on real pairs"
@@ -21,7 +22,7 @@ def write(out: Path, readme: Path) -> None:
     ValueError
         If the README has no such marks.
     """
-    _insert(readme, TABLES, _tables(out))
+    _insert(readme, TABLES, tables.printed(results.read(out)))
     shutil.copyfile(out / "figures" / f"{FIGURES['table2']}.png", readme.parent / PICTURE)
 
 
@@ -42,11 +43,9 @@ def write_real(out: Path, readme: Path) -> None:
         "Written by `make readme REAL=DIR` from pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker, Harvard\n"
         "Medical School) and one FDG PET/CT pair. The images may not be redistributed; only their scores are here.\n"
     )
-    (readme.parent / REAL).write_text("\n".join([head, *_tables(out)]), encoding="utf-8")
-
-
-def _tables(out: Path) -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in sorted((out / "tables").glob("*.md"))]
+    (readme.parent / REAL).write_text(
+        "\n".join([head, rankings.read_text(encoding="utf-8"), *tables.printed(results.read(out))]), encoding="utf-8"
+    )
 
 
 def _insert(readme: Path, what: str, texts: list[str]) -> None:

@@ -77,7 +77,8 @@ Metrics = Annotated[
     str | None,
     typer.Option(
         metavar="NAME[,NAME]",
-        help="The columns: profiles (default, seed, vifb, ...) and labels of metrics. Without it the paper's three.",
+        help="What is computed and printed: profiles (default, seed, vifb, ...) and labels of metrics. Without it the "
+        "profile default is computed, and the paper's three are printed.",
     ),
 ]
 Methods = Annotated[

@@ -77,6 +77,14 @@ def bench_(
     metrics: Metrics = None,
     methods: Methods = None,
     kinds: Kinds = None,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published",
+            help="Print the numbers of the paper beside real pairs, and the order of the methods there and here. "
+            "They are of the paper's own pairs, which are not published.",
+        ),
+    ] = False,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     timeout: Annotated[
@@ -91,10 +99,11 @@ def bench_(
 ) -> None:
     """Fuse every pair with every method, score the results and print the tables.
 
-    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out. A run that
-    was interrupted goes on where it stopped when the same command is given again. What fails is listed in failures.csv
-    and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data: another run's results
-    are not replaced without --replace.
+    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out. The metrics
+    of the profile default are computed and stand in the files, and the paper's three are printed; --metrics chooses
+    others. A run that was interrupted goes on where it stopped when the same command is given again. What fails is
+    listed in failures.csv and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data:
+    another run's results are not replaced without --replace.
     """
     from fusebench.bench.catalogue import beside
     from fusebench.bench.suite import narrowed
@@ -103,7 +112,7 @@ def bench_(
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
     reading = reading_of(window, axis, interpolation, pseudo_colour, case)
-    chosen = _suite(suite or name or "paper", data, pairs, reading)
+    chosen = _suite(suite or name or "paper", data, pairs, reading, published=published)
     if external is not None:
         chosen = beside(chosen, external, notice)
     chosen = narrowed(chosen, metrics, methods, kinds)
@@ -185,7 +194,7 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
         texts = _reports(out, grey=grey)
     for text in texts:
         say(text)
-    say(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/", err=True)
+    say(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/{_hidden(chosen)}", err=True)
     if summary.reused:
         say(f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True)
     if summary.failures:
@@ -196,6 +205,13 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
         raise typer.Exit(
             complain(f"{', '.join(what)}, named in {out}/failures.csv; the first: {summary.failures[0]}", 1)
         )
+
+
+def _hidden(suite: "Suite") -> str:
+    """Say where the metrics are that are not printed."""
+    computed = {metric for table in suite.values() for metric in table.metrics}
+    shown = {metric for table in suite.values() for metric in table.shown}
+    return "" if computed == shown else f"; tables/ has {len(computed)} metrics, of which {len(shown)} are printed"
 
 
 def _reports(out: Path, *, grey: bool) -> list[str]:
@@ -224,18 +240,21 @@ def _request(data: str | None, pairs: int | None, reading: "Reading", external: 
     )
 
 
-def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
+def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading", *, published: bool) -> "Suite":
     from fusebench.bench.catalogue import SUITES
     from fusebench.bench.suite import load
     from fusebench.datasets import catalogue
     from fusebench.datasets.reading import AS_STATED
 
+    if published and name != "paper":
+        raise ValueError("--published: the numbers are the paper's, and stand in the suite paper alone")
     if ":" in name:
-        return load(name, lambda: catalogue.entries(data or "phantom", reading or AS_STATED, notice), pairs)
+        return load(name, lambda: catalogue.entries(data or "phantom", reading, notice), pairs)
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
     if name == "smoke":
-        if data is not None or pairs is not None or (reading or AS_STATED) != AS_STATED:
+        if data is not None or pairs is not None or reading != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
-    return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED, notice), pairs)
+    options = {"published": True} if published else {}
+    return SUITES[name](catalogue.entries(data or "phantom", reading, notice), pairs, **options)

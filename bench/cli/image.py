@@ -1,6 +1,7 @@
 """Commands for one pair of images: fuse | score | explain."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +17,10 @@ from fusebench.bench.cli.app import (
     PseudoColour,
     Windows,
     commands,
+    complain,
     configure,
     notice,
+    progress_bar,
     reading_of_two,
     say,
 )
@@ -133,33 +136,51 @@ def score_(
 
 
 @commands.command(
-    name="explain", epilog="Example: fusebench explain ct.png mri.png fused.png --metric PSNR --value 64.35"
+    name="explain", epilog="Example: fusebench explain data/CT data/MRI their/results --metric SSIM --value 1.31"
 )
 def explain_(
-    a: Annotated[Path, typer.Argument(help="First source image.")],
-    b: Annotated[Path, typer.Argument(help="Second source image.")],
-    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    a: Annotated[Path, typer.Argument(help="First source image, or a folder of them.")],
+    b: Annotated[Path, typer.Argument(help="Second source image, or a folder.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion, or a folder: of three folders the mean is compared.")],
     metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
-    value: Annotated[float, typer.Option(metavar="NUMBER", help="The published number.")],
+    value: Annotated[str, typer.Option(metavar="NUMBER", help="The published number, with the digits it has there.")],
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
-    """Say which definition a published number was made with: the conventions of a metric, the nearest first."""
+    """Say which definition a published number was made with: the conventions of a metric, the nearest first.
+
+    Those that give the number to its last digit are marked; exit code 1 if none does. Images in folders go together by
+    their names.
+    """
     from fusebench.bench import arrays
-    from fusebench.bench.explain import explain
+    from fusebench.bench.explain import explain, files
     from tabulate import tabulate
 
-    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
-    candidates = explain(*triple.grey, metric, value)
+    reading = reading_of_two(window, axis, interpolation, pseudo_colour)
+    named = files(a, b, fused)
+    with progress_bar() as progress:
+
+        def triples() -> "Iterator[arrays.Images]":
+            for done, paths in enumerate(named):
+                progress("scoring", done, len(named))
+                yield arrays.read_triple(*paths, reading, notice).grey
+
+        candidates = explain(triples(), metric, value)
     if as_json:
         rows = [
             {**c._asdict(), "score": arrays.finite(c.score), "difference": arrays.finite(c.difference)}
             for c in candidates
         ]
         say(json.dumps(rows, indent=1))
-        return
-    lines = [(c.label, f"{c.score:.6g}", f"{c.difference:.2g}", c.source) for c in candidates]
-    say(tabulate(lines, headers=("convention", "value", "off by", "definition"), disable_numparse=True))
+    else:
+        lines = [
+            (c.label, f"{c.score:.6g}", f"{c.difference:.2g}", "yes" if c.matches else "", c.source) for c in candidates
+        ]
+        say(tabulate(lines, headers=("convention", "value", "off by", value, "definition"), disable_numparse=True))
+    if len(named) > 1:
+        say(f"means over {len(named)} images", err=True)
+    if not any(c.matches for c in candidates):
+        raise typer.Exit(complain(f"no convention of {metric} gives {value} on these images", 1))

@@ -23,24 +23,6 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-    # --vgg16 and --weights set them for the process; this takes them back when the test ends.
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # starting workers would take longer than the work
-    monkeypatch.setenv(vgg16_weights.VARIABLE, "")
-    monkeypatch.setenv(multifocus_weights.VARIABLE, "")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return int(stop.value.code or 0), out.out, out.err
-
-    return run
-
-
-@pytest.fixture
 def sources(tmp_path: Path) -> tuple[Path, Path]:
     """Give the files of a small CT/MRI pair."""
     pair = phantom.pair("CT-MRI", 20, 64)
@@ -268,6 +250,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["bench", "--pairs", "0"], "--pairs 0"),
         (["bench", "--pairs", "many"], "'--pairs'"),
         (["bench", "smoke", "--pairs", "3"], "neither --data nor --pairs"),
+        (["bench", "classical", "--published"], "--published: the numbers are the paper's"),
         (["bench", "--out", "A/results"], "Not a directory"),
         (["bench", "--out", "A"], "is a file; --out names a folder"),
         (["check", "--record", "gone.csv"], "gone.csv: no such file"),
@@ -324,7 +307,7 @@ def test_debug_shows_the_traceback(command: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_fault_of_the_program_is_not_called_bad_input(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("x")
 
     monkeypatch.setattr("fusebench.bench.cli.bench._suite", fail)

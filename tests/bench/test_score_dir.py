@@ -22,6 +22,7 @@ from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.fusers.trivial import Average
+from fusebench.metrics.profiles import PROFILES
 from PIL import Image
 
 NAMES = ("2010", "2011", "16003")
@@ -55,7 +56,7 @@ def test_the_benchs_own_images_get_the_benchs_own_scores(
     assert "### Table 2: Classical methods, CT-MRI" in capsys.readouterr().out
     assert bench(monkeypatch, "score-dir", tmp_path / "own" / "fused", "--data", data, "--out", tmp_path / "again") == 0
     own, again = (read_scores(tmp_path / out / "scores.csv") for out in ("own", "again"))
-    assert len(own) == len(CLASSICAL) * 4 * 3
+    assert len(own) == len(CLASSICAL) * 4 * len(PROFILES["default"])
     pd.testing.assert_frame_equal(own, again)
     assert "External results, CT-MRI" in capsys.readouterr().out
 
@@ -111,7 +112,7 @@ def test_what_was_not_asked_of_a_method_is_no_failure_of_it(
     assert "2 pairs" in captured.out
     assert "one failed on 1 of 2 pairs" in captured.out
     table = pd.read_csv(tmp_path / "out" / "tables" / "table2.csv").set_index(["fuser", "metric"])
-    assert table.pairs["one"].tolist() == [1, 1, 1]
+    assert set(table.pairs["one"]) == {1}
     assert not table.best["one"].any()
     assert set(pd.read_csv(tmp_path / "out" / "tables" / "table3.csv").fuser) == {
         *("source-a", "source-b", "average", "maximum", "both")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fusebench.bench.paper import paper
 from fusebench.bench.suite import Table, narrowed
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import label
@@ -58,3 +59,26 @@ def test_what_is_not_there_is_named_with_what_is(asked: dict[str, str], complain
 def test_a_table_takes_labels_where_it_takes_records() -> None:
     table = Table("x", (Average(),), (), ("SF", MI, "seed"))  # type: ignore[arg-type]
     assert table.metrics == (SF, MI, *chosen("seed"))
+
+
+def test_what_a_table_shows_is_some_of_its_metrics() -> None:
+    table = Table("x", (Average(),), (entry("CT-MRI"),), PROFILES["default"], shown=("SF", MI))  # type: ignore[arg-type]
+    assert table.shown == (SF, MI)
+    assert Table("x", (Average(),), (), (MI, SF)).shown == (MI, SF)
+    with pytest.raises(ValueError, match="table 'x' shows MI, which is not among its metrics"):
+        Table("x", (Average(),), (), (SF,), shown=(MI,))
+    # Metrics that are asked for are shown, whatever the table showed.
+    assert narrowed({"t": table}, metrics="PSNR,VIF")["t"].shown == chosen("PSNR,VIF")
+    assert narrowed({"t": table})["t"].shown == (SF, MI)
+
+
+def test_the_papers_tables_compute_every_definition_and_print_its_three() -> None:
+    for table in paper([entry("CT-MRI")]).values():
+        assert table.metrics == PROFILES["default"]
+        assert [metric.label for metric in table.shown] == ["SF", "MI", "M"]
+
+
+def test_the_papers_numbers_are_there_when_they_are_asked_for() -> None:
+    assert not any(table.published for table in paper([entry("CT-MRI")]).values())
+    asked = paper([entry("CT-MRI")], published=True)
+    assert asked["table2"].published["wavelet"]["SF"] == 20.3347

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.engine.store import Loss, Result, write_rows
+from fusebench.bench.engine.store import Failure, Loss, Result, write_rows
 from fusebench.bench.paper import FIGURES
 from fusebench.reports import figures, rankings, tables
 from fusebench.reports.results import Metric, Table, read
@@ -45,6 +45,13 @@ def make(
         if values[n] is not None
     ]
     write_rows(folder / "scores.csv", Result._fields, rows)
+    failed = [
+        Failure(*pair, fuser, "", "no image")
+        for fuser, columns in scores.items()
+        for n, pair in enumerate(PAIRS)
+        if all(column[n] is None for column in columns)
+    ]
+    write_rows(folder / "failures.csv", Failure._fields, failed)
     write_rows(folder / "losses.csv", Loss._fields, [])
     info = {"size": [6, 8], "modalities": ["CT", "MRI"], "coloured": ["MRI"], "synthetic": synthetic, "sha256": "0"}
     description = {
@@ -55,6 +62,7 @@ def make(
                 "fusers": [{"label": fuser, "trivial": fuser == "source-a"} for fuser in scores],
                 "pairs": pairs,
                 "metrics": [UP, DOWN],
+                "shown": ["SF", "Q_CV"],
                 "published": {"wavelet": {"SF": 3.14159}},
             }
         },
@@ -183,7 +191,7 @@ def test_many_metrics_stand_family_by_family_in_parts_of_equal_width() -> None:
     def metric(n: int, family: str) -> Metric:
         return Metric(f"{family}{n}", family, "", higher_is_better=None, digits=2)
 
-    few = Table("t", "x", (), (), tuple(metric(n, "error") for n in range(tables.WIDE)), {})
+    few = Table("t", "x", (), (), tuple(metric(n, "error") for n in range(tables.WIDE)), {}, ())
     assert tables.families(few) == [("", few)]
     many = [metric(n, "information") for n in range(12)] + [metric(n, "error") for n in range(3)]
     parts = tables.families(few._replace(metrics=tuple(many)))
@@ -215,6 +223,10 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     # The wavelet failed on one slice of case 2, the other fuser everywhere.
     kept = [line for line in lines if "my_fuser" not in line and not line.startswith("CT-MRI,2004,wavelet")]
     (tmp_path / "scores.csv").write_text("".join(kept))
+    gone = [("wavelet", PAIRS[0]), *(("my_fuser[x=1]", pair) for pair in PAIRS)]
+    write_rows(
+        tmp_path / "failures.csv", Failure._fields, [Failure(*pair, fuser, "", "no image") for fuser, pair in gone]
+    )
     for fuser in ("wavelet", "my_fuser[x=1]"):
         (tmp_path / "fused" / "CT-MRI" / fuser / "2004.png").unlink()
     (text,) = tables.write(read(tmp_path))
@@ -228,6 +240,19 @@ def test_what_failed_is_said_and_left_out_of_the_mean(tmp_path: Path) -> None:
     assert not table.best["my_fuser[x=1]", "SF"]
     assert "& failed &" in (tmp_path / "tables" / "table2.tex").read_text()
     assert figures.write(read(tmp_path), FIGURES)
+
+
+def test_a_score_that_is_missing_is_no_failed_pair(tmp_path: Path) -> None:
+    make(tmp_path)
+    lines = (tmp_path / "scores.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("CT-MRI,2004,wavelet,SF")]
+    (tmp_path / "scores.csv").write_text("".join(kept))
+    (text,) = tables.write(read(tmp_path))
+    assert "failed" not in text
+    table = pd.read_csv(tmp_path / "tables" / "table2.csv").set_index(["fuser", "metric"])
+    assert table.loc[("wavelet", "SF"), ["nans", "failed", "pairs"]].tolist() == [1, 0, 3]
+    assert not table.loc[("wavelet", "SF"), "complete"]
+    assert table.loc[("wavelet", "Q_CV"), "complete"]
 
 
 def test_what_lacks_a_pair_is_never_best(tmp_path: Path) -> None:

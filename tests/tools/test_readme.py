@@ -8,8 +8,11 @@ import pytest
 import readme
 from fusebench.bench.engine import run
 from fusebench.bench.paper import paper
+from fusebench.bench.suite import Table
 from fusebench.datasets import phantom
+from fusebench.fusers.trivial import Average
 from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.metrics.spatial_frequency import SF
 from fusebench.reports import tables
 from fusebench.reports.results import read
 
@@ -30,7 +33,9 @@ def rows(text: str) -> dict[tuple[str, str], list[str]]:
 def test_its_tables_hold_what_the_code_computes(tmp_path: Path) -> None:
     # Everything but the L-BFGS rows, which take minutes and differ in the last digits between processors.
     suite = {
-        name: dataclasses.replace(table, fusers=tuple(f for f in table.fusers if not isinstance(f, VGG16LBFGS)))
+        name: dataclasses.replace(
+            table, fusers=tuple(f for f in table.fusers if not isinstance(f, VGG16LBFGS)), metrics=table.shown
+        )
         for name, table in paper(phantom.entries()).items()
     }
     run.run(suite, tmp_path, name="paper")
@@ -44,16 +49,17 @@ def test_its_tables_hold_what_the_code_computes(tmp_path: Path) -> None:
 
 
 def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
-    (tmp_path / "tables").mkdir()
+    table = Table("One", (Average(),), phantom.entries(["CT-MRI"], 16)[:1], (SF,))
+    run.run({"table1": table}, tmp_path, name="paper")
     (tmp_path / "figures").mkdir()
     (tmp_path / "docs").mkdir()
-    (tmp_path / "tables" / "table1.md").write_text("### one\n")
     (tmp_path / "figures" / "figure8.png").write_bytes(b"picture")
     page = tmp_path / "README.md"
     begin, end = "<!-- tables of `make bench`: written by `make readme` -->", "<!-- end of tables of `make bench` -->"
     page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     readme.write(tmp_path, page)
-    assert page.read_text() == f"before\n{begin}\n\n### one\n\n{end}\nafter\n"
+    (text,) = tables.printed(read(tmp_path))
+    assert page.read_text() == f"before\n{begin}\n\n{text}\n{end}\nafter\n"
     assert (tmp_path / readme.PICTURE).read_bytes() == b"picture"
     with pytest.raises(ValueError, match="published"):
         readme.write_real(tmp_path, page)
