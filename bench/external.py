@@ -106,7 +106,7 @@ def _places(folder: Path, kinds: Mapping[str, set[str]]) -> list[tuple[str, str,
                 f"{folder}: {kind} and {other} have a pair {shared[0]} each; "
                 f"say whose result it is: {folder.name}/{kind}/{shared[0]}.png"
             )
-    # Images of no pair's name were meant for some kind.
+    # No image has a pair's name: the folder counts for every kind, and its missing images are failures there.
     return [(folder.name, kind, folder) for kind in shown or kinds]
 
 

@@ -113,7 +113,7 @@ def _distribution(package: str) -> dict[str, str | None]:
     return {"distribution": found.name if found else None, "version": found.version if found else None}
 
 
-# It reads the lists of files of all that is installed.
+# Cached, since it reads the file lists of all installed packages.
 _distributions = cache(metadata.packages_distributions)
 
 

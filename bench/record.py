@@ -55,15 +55,16 @@ def smoke() -> Suite:
     }
 
 
-# Rounding is that of the terms that a score is made of, and these are about 1 in its unit: a similarity, a bit, a grey
-# level. Where they cancel, and the score is 0, their rounding remains: of 1e-16 each, far below 1e-9 of this.
+# A score is a sum of terms, which are about 1 in its unit: a similarity, a bit, a grey level. Each term is rounded by
+# 1e-16. Where terms cancel the score may be 0 and their rounding remains, so a change is not taken relative to less than
+# this; 1e-9 of it is still far above the rounding.
 FLOOR = 1e-3
 
 
 def change(old: float, new: float) -> float:
     """Change of a score, relative to the old one or to FLOOR; infinite if one of them is not finite.
 
-    Two NaNs are equal, and two infinities.
+    Two NaNs are equal, and so are two infinities of one sign.
 
     Examples
     --------

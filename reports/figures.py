@@ -115,7 +115,7 @@ def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
     for ax, fuser in zip(axes, table.fusers, strict=False):
         label = fuser.label
         coloured = results.coloured(pair, label)
-        # A source shows its own colour; what is fused shows the pair's.
+        # A source is shown in its own colour, and a fused image in that of the pair's coloured source.
         own = modalities.get(label) in (None, *info.coloured)
         path = coloured if coloured.exists() and own and not grey else results.image(pair, label)
         if not path.exists():
@@ -148,7 +148,7 @@ def busiest(sources: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
 def _enlarge(ax: "Axes", image: npt.NDArray[np.uint8], corner: tuple[int, int]) -> None:
     side = min(image.shape[:2]) // INSET
     part = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-    right = corner[1] < image.shape[1] / 2  # on the side where the part is not
+    right = corner[1] < image.shape[1] / 2  # the enlarged part covers the other half of the image
     inset = ax.inset_axes((0.66 if right else 0.0, 0.0, 0.34, 0.34))
     inset.imshow(part, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     inset.set(xticks=[], yticks=[])
@@ -170,7 +170,7 @@ def figure_of(width: float, height: float) -> "Figure":
 
 
 def _title(figure: "Figure", text: str) -> None:
-    # A file's name is no mathematics.
+    # A name may hold $, which Matplotlib would read as mathematics.
     figure.suptitle(text, fontsize=10, parse_math=False)
 
 

@@ -85,7 +85,7 @@ class Results:
 
     @cached_property
     def features(self) -> dict[str, npt.NDArray[np.float32]]:
-        """What a network sees of the first pair of the table of layers, by "LAYER/NAME"; empty where a run has none."""
+        """Feature maps of the first pair of the table of layers, by "LAYER/NAME"; empty where a run has none."""
         path = self.folder / store.FEATURES
         if not path.exists():
             return {}

@@ -69,7 +69,7 @@ def aggregate(results: Results, table: Table) -> Cells:
 
 
 def units(results: Results, table: Table) -> tuple[list[str], str]:
-    """Give what each pair counts as in a mean, and what that is: its case, or itself where a case is not known."""
+    """Give the unit of each pair in a mean, and the word for it: the pair's case, or the pair where cases are unknown."""
     cases = [(dataset, pair, results.pairs[dataset, pair].case) for dataset, pair in table.pairs]
     if any(case is None for _, _, case in cases):
         return [f"{dataset}/{pair}" for dataset, pair, _ in cases], "pair"
@@ -77,7 +77,7 @@ def units(results: Results, table: Table) -> tuple[list[str], str]:
 
 
 def _complete(whole: dict[str, npt.NDArray[np.float64]]) -> set[str]:
-    """Give the rows, of those without failures, that are defined wherever one of them is."""
+    """Give the rows that have a score on every pair on which some row has one; `whole` holds rows without failures."""
     defined = {label: ~np.isnan(row) for label, row in whole.items()}
     wanted = np.any(list(defined.values()), axis=0)
     return {label for label, row in defined.items() if row[wanted].all()}

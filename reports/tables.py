@@ -9,7 +9,7 @@ from fusebench.reports.results import Metric, Results, Table
 from fusebench.reports.statistics import CONFIDENCE, Cell, Cells, aggregate, units
 from tabulate import tabulate
 
-WIDE = 9  # metrics beside each other, at most
+WIDE = 9  # columns of metrics that fit on a page
 
 
 def write(results: Results) -> list[str]:
@@ -69,13 +69,13 @@ def caption(results: Results, table: Table, cells: Cells) -> str:
 
 
 def _counts(table: Table, cells: Cells) -> list[int]:
-    """Give the number of pairs that each row has an image of: in every column the same."""
+    """Give the number of pairs of which each row has an image; it is the same in every column."""
     metric = table.metrics[0].label
     return [len(table.pairs) - cells[fuser.label, metric].failed for fuser in table.fusers]
 
 
 def _pairs(table: Table, cells: Cells) -> list[str]:
-    """Give the column of these numbers, head and rows; an empty one where every row has every pair."""
+    """Give these numbers as a column, its head first; nothing where every row has every pair."""
     counts = _counts(table, cells)
     return ["pairs", *map(str, counts)] if min(counts) < len(table.pairs) else []
 
@@ -92,7 +92,10 @@ def numbered(name: str) -> str:
 
 
 def families(table: Table) -> list[tuple[str, Table]]:
-    """Give a table in parts that a page holds: more than WIDE metrics family by family, fewer as they are, named ""."""
+    """Give a table in parts that fit on a page.
+
+    More than WIDE metrics are parted by family; fewer are one part, which is named "".
+    """
     if len(table.metrics) <= WIDE:
         return [("", table)]
     found: dict[str, list[Metric]] = {}
@@ -224,7 +227,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _mark_down(text: str) -> str:
-    """Escape what Markdown or HTML would take for more than a name; what they leave alone stays readable."""
+    """Escape the characters that Markdown or HTML would interpret, and no others, so that names stay readable."""
     escaped = re.sub(r"([\\`*<>|])|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])", lambda m: f"\\{m[0]}", text)
     return escaped.replace("\n", " ")
 

@@ -138,18 +138,18 @@ def _warn(
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print to stdout or stderr; once nobody reads there (`| head`), to nowhere, and the command goes on to its end."""
+    """Print to stdout or stderr. Where the reader has gone (`| head`) nothing is printed, and the command goes on."""
     try:
         typer.echo(text, err=err)
     except BrokenPipeError:
-        # What the buffer holds has no reader either: the interpreter would fail on it when it ends.
+        # The buffer still holds text. Without this the interpreter would try to write it at its end, and fail.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)
 
 
 def notice(message: str) -> None:
-    """Say in a line what is no error and should be known."""
+    """Say in a line something that the user should know and that is no error."""
     complain(message, 0)
 
 
@@ -160,7 +160,7 @@ def complain(message: str, code: int) -> int:
 
 
 def one_line(message: str) -> str:
-    """Make one line of a message, without what a terminal obeys: a file's name may hold it."""
+    """Make one line of a message. Control characters are spelled out: a file's name may hold some."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
 
 
@@ -242,7 +242,7 @@ def progress_bar() -> Iterator["Progress"]:
 
         def report(what: str, done: int, total: int) -> None:
             if done == 0:
-                # What the last stage was quick at says nothing about the time left in this one.
+                # A new stage begins: the speed of the last one says nothing about this one.
                 bar.reset(task, total=total)
             bar.update(task, description=what, completed=done)
 

@@ -174,7 +174,7 @@ def report_(
     from fusebench.bench.engine import store
     from fusebench.reports import results
 
-    results.read(folder)  # what is no run is refused before anything is written beside it
+    results.read(folder)  # refuses a folder without a run before anything is written into it
     with store.locked(folder):
         texts = _reports(folder, grey=grey)
     for text in texts:
@@ -208,7 +208,7 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
 
 
 def _hidden(suite: "Suite") -> str:
-    """Say where the metrics are that are not printed."""
+    """Say how many metrics the files have beyond those that are printed; nothing where all are printed."""
     computed = {metric for table in suite.values() for metric in table.metrics}
     shown = {metric for table in suite.values() for metric in table.shown}
     return "" if computed == shown else f"; tables/ has {len(computed)} metrics, of which {len(shown)} are printed"

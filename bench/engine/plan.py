@@ -19,8 +19,8 @@ from fusebench.metrics.base import Metric
 
 T = TypeVar("T")
 
-# On a GPU same-sized pairs go through a fuser together, so many at a time. On a CPU that gains nothing, and a score
-# would depend on its neighbours.
+# On a GPU so many pairs of one size are fused together. On a CPU that gains nothing, and the rounding of a score would
+# depend on the other pairs of the batch.
 BATCH = 16
 
 # Called with what is being done, how much of it is done, and of how much.
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Seen(NamedTuple):
-    """What is kept of a pair that was read and checked: enough to group it and to say which pixels were used."""
+    """What is kept of a pair after it was read and checked: what groups it, and the digest of its pixels."""
 
     size: tuple[int, int]
     modalities: tuple[str, str]
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What is to be known of a fuser on a pair: its image's key, the digest of the pixels, and its metrics."""
+    """A fuser on a pair: the key of its image, the digest of the pair's pixels, and the metrics to score it by."""
 
     key: str | None
     pixels: str
@@ -46,12 +46,12 @@ class Item(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a run is to do: tasks in the order of the tables, and what is to be known of each item."""
+    """What a run is to do: tasks in the order of the tables, and each item's keys and metrics."""
 
     tasks: list[Task]
     items: dict[Name, Item]
     keys: Keys
-    doubts: dict[str, str]  # by label, why what a fuser gives is not to be taken over
+    doubts: dict[str, str]  # label of a fuser whose images cannot be reused, and the reason
     entries: list[Entry]
     seen: dict[tuple[str, str], Seen]
     weights: dict[str, str]
@@ -126,8 +126,8 @@ def _rows(
 ) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
     """Give each (fuser, pair) once, in the order of the tables, with the metrics of every table it stands in.
 
-    What goes together: pairs of one kind and size, at most so many; and the classical fusers, which cost less than the
-    metrics do. Any other fuser stands alone, so that work is spread evenly.
+    A task has pairs of one kind and size, at most `most`. The classical fusers, which cost less than the metrics do,
+    share a task; any other fuser has one of its own, so that work is spread evenly.
     """
     wanted = _wanted(suite)
     for table in suite.values():
@@ -153,7 +153,10 @@ def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:
 def _alike(
     cluster: Sequence[Fuser], batch: Sequence[Entry], wanted: dict[Name, tuple[Metric, ...]]
 ) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
-    """Put together which fusers of a cluster go through which pairs; what is given is wanted no more."""
+    """Group the fusers of a cluster by the pairs they run on.
+
+    Each (pair, fuser) is handed out once: it is taken out of `wanted`.
+    """
     found: dict[tuple[Entry, ...], list[Row]] = {}
     for fuser in cluster:
         alike: dict[tuple[Metric, ...], list[Entry]] = {}

@@ -103,7 +103,7 @@ def run(
             place = workers(client, plan.tasks, progress)
         else:
             jobs = max(1, min(jobs, len(plan.tasks)))
-            # What may have to be ended for its time is not done in this process.
+            # A fuser that exceeds its time may end its process, so it does not run in this one.
             place = pool.inline() if jobs == 1 and timeout is None else pool.processes(jobs)
         if fresh:
             store.remove(area)
@@ -120,7 +120,7 @@ def run(
 
 
 def _begin(out: Path, description: dict[str, Any], *, replace: bool) -> Path:
-    """Give the area to write into, once it is sure that nobody else's results are lost."""
+    """Give the area to write into, after making sure that no other run's results would be lost."""
     area = store.begin(out)
     for folder in (out, area):
         held = store.read_run(folder)
@@ -144,9 +144,9 @@ def _begin(out: Path, description: dict[str, Any], *, replace: bool) -> Path:
 def _take_over(
     plan: Plan, journal: Journal, before: Sequence[Journal], progress: Progress
 ) -> dict[Name, tuple[Metric, ...]]:
-    """Give the items whose image is there, each with the metrics that it has no score of.
+    """Give the items whose image is there, each with the metrics whose score is missing.
 
-    What finished runs before this held is brought into its journal.
+    What earlier runs have finished, and is still right, is copied into the journal of this one.
     """
     there: dict[Name, tuple[Metric, ...]] = {}
     taken: dict[Journal, list[Line]] = defaultdict(list)
@@ -173,9 +173,10 @@ def _valid(plan: Plan, item: Item, line: Line) -> list[str]:
 def _compute(
     plan: Plan, journal: Journal, there: dict[Name, tuple[Metric, ...]], place: pool.Pool, progress: Progress
 ) -> list[Failure]:
-    """Do what is not there, and say what failed."""
+    """Compute what is missing, and give what failed."""
     tasks = _open_tasks(plan, there)
-    # Of each fuser that is fused twice once, the item where that is done. Until it is, none of its results is kept.
+    # A fuser of another package fuses its first pair twice. `tested` has that item for each such fuser; until it is
+    # done, the fuser's other results are held back.
     tested = {label(row.fuser): task._replace(rows=(row,)).names[0] for task in tasks for row in task.rows if row.twice}
     held: dict[str, list[Outcome]] = defaultdict(list)
     doubts = dict(plan.doubts)
@@ -202,7 +203,7 @@ def _compute(
 
 
 def _open_tasks(plan: Plan, there: dict[Name, tuple[Metric, ...]]) -> list[Task]:
-    """Give what is left to do. A batch is computed as a whole, or not at all."""
+    """Give the tasks that are left. A batch is computed whole, even where only one of its images is missing."""
     tasks = []
     tested: set[Fuser] = set()
     for task in plan.tasks:
@@ -223,7 +224,7 @@ def _open_tasks(plan: Plan, there: dict[Name, tuple[Metric, ...]]) -> list[Task]
 
 
 def _with_images(task: Task, journal: Journal, there: dict[Name, tuple[Metric, ...]]) -> Task:
-    """Give a task the images that are there and lack scores alone."""
+    """Add to a task the images that exist already and only lack scores."""
 
     def image(name: Name) -> bytes:
         return (journal.folder / store.FUSED / image_path(name)).read_bytes()
@@ -272,13 +273,13 @@ def _write(journal: Journal, done: list[Name], failures: list[Failure], descript
     store.write_rows(area / store.SCORES, Result._fields, results)
     losses = (Loss(*name, *loss) for name in done for loss in journal[name].losses)
     store.write_rows(area / store.LOSSES, Loss._fields, losses)
-    store.remove(area / store.FAILURES)  # of a run that was interrupted behind this line
+    store.remove(area / store.FAILURES)  # left by a run that was interrupted after this line
     if failures:
         store.write_rows(area / store.FAILURES, Failure._fields, failures)
     _say(area, description)
 
 
 def _say(area: Path, description: dict[str, Any]) -> None:
-    """Write what is run: before the work, so that an interrupted run has a name, and when it is done."""
+    """Write run.json: before the work, so that an interrupted run can be told, and again when it is done."""
     written = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **description}
     store.write_text(area / store.RUN, json.dumps(written, indent=1, default=repr) + "\n")

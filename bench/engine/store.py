@@ -88,7 +88,7 @@ def locked(out: Path) -> Iterator[None]:
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out}: is a file; --out names a folder")
     out.mkdir(parents=True, exist_ok=True)
-    # A singleton: who holds the lock may ask for it again.
+    # A singleton: a process that holds the lock may acquire it again.
     lock = FileLock(out / LOCK, timeout=0, is_singleton=True)
     try:
         lock.acquire()
@@ -141,7 +141,10 @@ def finish(out: Path) -> None:
 
 
 def _exchange(out: Path) -> None:
-    """Move what is complete, one thing after the other; what was moved before is not there to be moved again."""
+    """Move the new results to their places, one after the other.
+
+    After an interruption this goes on: what was moved already is no longer in the area.
+    """
     area = out / AREA
     new = json.loads((area / COMPLETE).read_text(encoding="utf-8"))
     for name in OWNED:
@@ -149,7 +152,7 @@ def _exchange(out: Path) -> None:
             remove(out / name)
         if (area / name).exists():
             (area / name).rename(out / name)
-    # The list goes last: without it the area would be taken for an interrupted run's.
+    # The list is removed last: without it the area would look like that of an interrupted run.
     for path in area.iterdir():
         if path.name != COMPLETE:
             remove(path)
@@ -237,7 +240,10 @@ def _part(path: Path, *, synced: bool) -> Iterator[BinaryIO]:
 
 
 def link(path: Path, other: Path) -> None:
-    """Give a file a second name, or a copy where the file system cannot. Files of ours are replaced, never changed."""
+    """Give a file a second name, or a copy where the file system cannot.
+
+    That is safe because files of a run are replaced, never changed.
+    """
     other.parent.mkdir(parents=True, exist_ok=True)
     other.unlink(missing_ok=True)
     try:
