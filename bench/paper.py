@@ -1,7 +1,7 @@
 """The seed paper: its tables, the scores it printed, and the layers and numbers of its figures.
 
-The printed scores are claims: nothing is computed from them. The paper's images are not published, and each of its tables
-rests on one pair. Its CNN had its authors' weights, so its numbers stand beside `cnn[weights=published]` only.
+The printed scores are claims: nothing is computed from them. The paper's images are not published, and each of its
+tables rests on one pair. Its CNN had its authors' weights, so its numbers stand beside `cnn[weights=published]` only.
 """
 
 import os

@@ -56,8 +56,8 @@ def smoke() -> Suite:
 
 
 # A score is a sum of terms, which are about 1 in its unit: a similarity, a bit, a grey level. Each term is rounded by
-# 1e-16. Where terms cancel the score may be 0 and their rounding remains, so a change is not taken relative to less than
-# this; 1e-9 of it is still far above the rounding.
+# 1e-16. Where terms cancel the score may be 0 and their rounding remains, so a change is not taken relative to less
+# than this; 1e-9 of it is still far above the rounding.
 FLOOR = 1e-3
 
 

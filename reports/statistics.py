@@ -69,7 +69,7 @@ def aggregate(results: Results, table: Table) -> Cells:
 
 
 def units(results: Results, table: Table) -> tuple[list[str], str]:
-    """Give the unit of each pair in a mean, and the word for it: the pair's case, or the pair where cases are unknown."""
+    """Give each pair's unit in a mean, and the word for it: its case, or the pair itself where cases are unknown."""
     cases = [(dataset, pair, results.pairs[dataset, pair].case) for dataset, pair in table.pairs]
     if any(case is None for _, _, case in cases):
         return [f"{dataset}/{pair}" for dataset, pair, _ in cases], "pair"
