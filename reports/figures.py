@@ -46,13 +46,13 @@ def write(
     (results.folder / "figures").mkdir(exist_ok=True)
     names = names or {}
     written = [
-        _save(side_by_side(results, table, grey=grey), results, names.get(table.name, table.name))
+        save(side_by_side(results, table, grey=grey), results, names.get(table.name, table.name))
         for table in results.tables
     ]
     if features_of and results.features:
-        written.append(_save(features(results, results.table(features_of)), results, names.get("features", "features")))
+        written.append(save(features(results, results.table(features_of)), results, names.get("features", "features")))
     if (results.losses.fuser == losses_of).any():
-        written.append(_save(loss_curve(results, losses_of), results, names.get("losses", "losses")))
+        written.append(save(loss_curve(results, losses_of), results, names.get("losses", "losses")))
     return written
 
 
@@ -174,7 +174,8 @@ def _title(figure: "Figure", text: str) -> None:
     figure.suptitle(text, fontsize=10, parse_math=False)
 
 
-def _save(figure: "Figure", results: Results, name: str) -> Path:
+def save(figure: "Figure", results: Results, name: str) -> Path:
+    """Write a figure into `figures/` as PNG and PDF; return the PNG."""
     path = results.folder / "figures" / f"{name}.png"
     # Without a date the same run gives the same bytes.
     figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})

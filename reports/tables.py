@@ -37,7 +37,7 @@ def printed(results: Results) -> list[str]:
 def _text(results: Results, table: Table, cells: Cells) -> str:
     title = f"{numbered(table.name)}: {table.title}"
     note = caption(results, table, cells)
-    return f"### {_mark_down(title)}\n\n{_mark_down(note)}\n\n{markdown(table, cells)}\n"
+    return f"### {escaped(title)}\n\n{escaped(note)}\n\n{markdown(table, cells)}\n"
 
 
 def caption(results: Results, table: Table, cells: Cells) -> str:
@@ -119,12 +119,12 @@ def _markdown(table: Table, cells: Cells) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
-        *(f"{_mark_down(m.label)}{_arrow(m)}" + (f" ({m.unit})" if m.unit else "") for m in table.metrics),
+        *(f"{escaped(m.label)}{_arrow(m)}" + (f" ({m.unit})" if m.unit else "") for m in table.metrics),
         *counts[:1],
     ]
     rows = []
     for n, fuser in enumerate(table.fusers, 1):
-        label = _mark_down(fuser.label)
+        label = escaped(fuser.label)
         row = [f"({label})" if fuser.trivial else label]
         for metric in table.metrics:
             cell = cells[fuser.label, metric.label]
@@ -226,7 +226,7 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def _mark_down(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape the characters that Markdown or HTML would interpret, and no others, so that names stay readable."""
     escaped = re.sub(r"([\\`*<>|])|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])", lambda m: f"\\{m[0]}", text)
     return escaped.replace("\n", " ")

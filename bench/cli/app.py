@@ -87,6 +87,10 @@ Methods = Annotated[
 Kinds = Annotated[str | None, typer.Option(metavar="KIND[,KIND]", help="These kinds of pairs only. Without it all.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")]
+Reference = Annotated[
+    str | None,
+    typer.Option(metavar="METHOD", help="Say of each other method whether it differs significantly from this one."),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Worker processes, one thread each. Without it as many as there are cores."),

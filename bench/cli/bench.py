@@ -20,6 +20,7 @@ from fusebench.bench.cli.app import (
     Metrics,
     Out,
     PseudoColour,
+    Reference,
     Replace,
     Scheduler,
     Windows,
@@ -69,6 +70,7 @@ def bench_(
         ),
     ] = None,
     grey: Grey = False,
+    reference: Reference = None,
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
@@ -116,8 +118,20 @@ def bench_(
     if external is not None:
         chosen = beside(chosen, external, notice)
     chosen = narrowed(chosen, metrics, methods, kinds)
-    _bench(chosen, out, grey, name=suite or name or "paper", request=_request(data, pairs, reading, external),
-           device=device, jobs=jobs, scheduler=scheduler, timeout=timeout, fresh=fresh, replace=replace)  # fmt: skip
+    _bench(
+        chosen,
+        out,
+        grey,
+        reference,
+        name=suite or name or "paper",
+        request=_request(data, pairs, reading, external),
+        device=device,
+        jobs=jobs,
+        scheduler=scheduler,
+        timeout=timeout,
+        fresh=fresh,
+        replace=replace,
+    )
 
 
 @commands.command(name="score-dir", epilog="Example: fusebench score-dir their-results --data medical --out results")
@@ -133,6 +147,7 @@ def score_dir_(
     out: Out = Path("results"),
     pairs: Annotated[int | None, typer.Option(metavar="N", help="Pairs of each kind. Without it: every pair.")] = None,
     grey: Grey = False,
+    reference: Reference = None,
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
@@ -161,14 +176,25 @@ def score_dir_(
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )
-    _bench(chosen, out, grey, name=f"score-dir {results.resolve()}", request=_request(data, pairs, reading), jobs=jobs,
-           scheduler=scheduler, fresh=fresh, replace=replace)  # fmt: skip
+    _bench(
+        chosen,
+        out,
+        grey,
+        reference,
+        name=f"score-dir {results.resolve()}",
+        request=_request(data, pairs, reading),
+        jobs=jobs,
+        scheduler=scheduler,
+        fresh=fresh,
+        replace=replace,
+    )
 
 
 @commands.command(name="report", epilog="Example: fusebench report results --grey")
 def report_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run: --out of `bench`.")],
     grey: Grey = False,
+    reference: Reference = None,
 ) -> None:
     """Write the tables and figures of a finished run again, and print the tables; nothing is fused or scored."""
     from fusebench.bench.engine import store
@@ -176,13 +202,22 @@ def report_(
 
     results.read(folder)  # refuses a folder without a run before anything is written into it
     with store.locked(folder):
-        texts = _reports(folder, grey=grey)
+        texts = _reports(folder, grey=grey, reference=reference)
     for text in texts:
         say(text)
     say(f"written: {folder}/tables/, figures/", err=True)
 
 
-def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | None, **options: Any) -> None:  # noqa: FBT001
+def _bench(
+    chosen: "Suite",
+    out: Path,
+    grey: bool,  # noqa: FBT001
+    reference: str | None,
+    *,
+    name: str,
+    jobs: int | None,
+    **options: Any,
+) -> None:
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
     from fusebench.bench import paper
     from fusebench.bench.engine import run, store
@@ -191,7 +226,7 @@ def _bench(chosen: "Suite", out: Path, grey: bool, *, name: str, jobs: int | Non
         with progress_bar() as progress:
             summary = run.run(chosen, out, name=name, jobs=jobs_or_cores(jobs, **options), progress=progress, **options)
         paper.write_features(chosen, out)
-        texts = _reports(out, grey=grey)
+        texts = _reports(out, grey=grey, reference=reference)
     for text in texts:
         say(text)
     say(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/{_hidden(chosen)}", err=True)
@@ -214,15 +249,15 @@ def _hidden(suite: "Suite") -> str:
     return "" if computed == shown else f"; tables/ has {len(computed)} metrics, of which {len(shown)} are printed"
 
 
-def _reports(out: Path, *, grey: bool) -> list[str]:
+def _reports(out: Path, *, grey: bool, reference: str | None) -> list[str]:
     """Write the tables and figures of a run into its folder; give the tables' texts."""
     from fusebench.bench import paper
-    from fusebench.reports import figures, rankings, results, tables
+    from fusebench.reports import figures, rankings, ranks, results, tables
 
     found = results.read(out)
     texts = [*tables.write(found), rankings.write(found)]
     figures.write(found, paper.FIGURES, losses_of=paper.LOSSES, features_of=paper.BY_LAYER, grey=grey)
-    return texts
+    return [text for text in (*texts, *ranks.write(found, reference)) if text]
 
 
 def _request(data: str | None, pairs: int | None, reading: "Reading", external: Path | None = None) -> "Request":
