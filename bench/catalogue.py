@@ -7,11 +7,13 @@ from typing import cast
 
 from fusebench.bench.external import External
 from fusebench.bench.external import rows as external_rows
+from fusebench.bench.gate.record import smoke
 from fusebench.bench.paper import BY_LAYER, by_method, in_order, paper
-from fusebench.bench.record import smoke
-from fusebench.bench.suite import Suite, select
+from fusebench.bench.suite import Suite, load, select
+from fusebench.datasets import catalogue as datasets
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
+from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
 
@@ -94,3 +96,48 @@ def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
 
 
 SUITES: Mapping[str, Callable[..., Suite]] = {"paper": paper, "classical": classical, "smoke": smoke}
+
+
+def suite_of(
+    name: str,
+    data: str | None = None,
+    pairs: int | None = None,
+    reading: Reading = AS_STATED,
+    say: Say = silent,
+    *,
+    published: bool = False,
+) -> Suite:
+    """Give a suite of the bench, or somebody else's as "module:NAME", on the pairs of a data set or a folder.
+
+    Parameters
+    ----------
+    name
+        Of the suite.
+    data
+        Name of a data set or place of a folder; None for the phantom.
+    pairs
+        How many of each kind; None for the suite's own choice.
+    reading
+        How files are read.
+    say
+        Is told what is worth knowing of the data.
+    published
+        Put the paper's numbers beside the suite paper.
+
+    Raises
+    ------
+    ValueError
+        If there is no such suite or data, or it does not take what is asked for.
+    """
+    if published and name != "paper":
+        raise ValueError("--published: the numbers are the paper's, and stand in the suite paper alone")
+    if ":" in name:
+        return load(name, lambda: datasets.entries(data or "phantom", reading, say), pairs)
+    if name not in SUITES:
+        raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
+    if name == "smoke":
+        if data is not None or pairs is not None or reading != AS_STATED:
+            raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
+        return SUITES[name]()
+    options = {"published": True} if published else {}
+    return SUITES[name](datasets.entries(data or "phantom", reading, say), pairs, **options)

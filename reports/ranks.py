@@ -156,8 +156,8 @@ def _compared(found: Ranking) -> str:
 def draw(results: Results, table: Table, found: list[Ranking]) -> None:
     """Draw a critical-difference diagram for each metric, one below the other (J. Demsar, 2006).
 
-    Of the first WIDE metrics, which fit on a page. Methods stand at their mean ranks. A bar joins neighbours of which no
-    two differ significantly; there are no bars where nothing could be tested, and the panel says so.
+    Of the first WIDE metrics, which fit on a page. Methods stand at their mean ranks. A bar joins neighbours of which
+    no two differ significantly; there are no bars where nothing could be tested, and the panel says so.
     """
     found = found[: tables.WIDE]
     count = max(len(r.mean_ranks) for r in found)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 from fusebench.bench.external import External, rows
-from fusebench.bench.record import change
+from fusebench.bench.gate.changes import change
 from fusebench.bench.suite import select
 from fusebench.datasets import layouts, phantom
 from fusebench.datasets.pair import Pair

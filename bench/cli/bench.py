@@ -107,14 +107,14 @@ def bench_(
     listed in failures.csv and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data:
     another run's results are not replaced without --replace.
     """
-    from fusebench.bench.catalogue import beside
+    from fusebench.bench.catalogue import beside, suite_of
     from fusebench.bench.suite import narrowed
 
     configure(device, vgg16, weights)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
     reading = reading_of(window, axis, interpolation, pseudo_colour, case)
-    chosen = _suite(suite or name or "paper", data, pairs, reading, published=published)
+    chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published)
     if external is not None:
         chosen = beside(chosen, external, notice)
     chosen = narrowed(chosen, metrics, methods, kinds)
@@ -273,23 +273,3 @@ def _request(data: str | None, pairs: int | None, reading: "Reading", external: 
         None if external is None else str(external.resolve()),
         ("fusebench", *sys.argv[1:]),
     )
-
-
-def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading", *, published: bool) -> "Suite":
-    from fusebench.bench.catalogue import SUITES
-    from fusebench.bench.suite import load
-    from fusebench.datasets import catalogue
-    from fusebench.datasets.reading import AS_STATED
-
-    if published and name != "paper":
-        raise ValueError("--published: the numbers are the paper's, and stand in the suite paper alone")
-    if ":" in name:
-        return load(name, lambda: catalogue.entries(data or "phantom", reading, notice), pairs)
-    if name not in SUITES:
-        raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
-    if name == "smoke":
-        if data is not None or pairs is not None or reading != AS_STATED:
-            raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
-        return SUITES[name]()
-    options = {"published": True} if published else {}
-    return SUITES[name](catalogue.entries(data or "phantom", reading, notice), pairs, **options)

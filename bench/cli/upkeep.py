@@ -1,17 +1,11 @@
-"""Commands for those who keep the bench, or bring a fuser: check | record | list | test-fuser."""
+"""Commands for those who look around, or bring a fuser: list | test-fuser."""
 
 import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import CNN, VGG16, Device, commands, complain, configure, jobs_or_cores, progress_bar, say
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-RECORD = Path("tests/record.csv")
+from fusebench.bench.cli.app import CNN, VGG16, Device, commands, complain, configure, say
 
 
 class Listing(StrEnum):
@@ -51,48 +45,6 @@ def contract_(
     say(tabulate(rows, tablefmt="plain", disable_numparse=True))
     if broken := sum(bool(finding.problem) for finding in findings):
         raise typer.Exit(complain(f"{fuser} breaks {broken} of {len(findings)} clauses", 1))
-
-
-@commands.command(name="check", epilog="Example: fusebench check")
-def check_(
-    record: Annotated[Path, typer.Option(metavar="FILE", help="The record to compare with.")] = RECORD,
-) -> None:
-    """Recompute the suite smoke and compare it with the record; exit code 1 if any score moved."""
-    from fusebench.bench.record import compare, read_scores
-
-    before = read_scores(record)
-    problems = compare(before, _recompute())
-    for problem in problems:
-        say(problem)
-    if problems:
-        say(f"{len(problems)} scores differ from {record}; if that is meant, `make record` and say why", err=True)
-        raise typer.Exit(1)
-    say(f"{len(before)} scores agree with {record}")
-
-
-@commands.command(name="record", epilog="Example: fusebench record")
-def record_(
-    record: Annotated[Path, typer.Option(metavar="FILE", help="The record to write.")] = RECORD,
-) -> None:
-    """Recompute the suite smoke and write the record, and say what moved. The commit says why."""
-    from fusebench.bench.record import compare, read_scores, write
-
-    if not record.parent.is_dir():
-        raise ValueError(f"{record}: there is no folder {record.parent}; run it from the project's root")
-    before = read_scores(record) if record.exists() else None
-    after = _recompute()
-    write(record, after)
-    for change in [] if before is None else compare(before, after):
-        say(change)
-    say(f"{record}: {len(after)} scores")
-
-
-def _recompute() -> "DataFrame":
-    from fusebench.bench.catalogue import SUITES
-    from fusebench.bench.record import recompute
-
-    with progress_bar() as progress:
-        return recompute(SUITES["smoke"](), jobs_or_cores(None), progress)
 
 
 @commands.command(name="list", epilog="Example: fusebench list fusers")

@@ -203,17 +203,25 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     OSError
         If it cannot be read.
     """
-    types = get_type_hints(kind)
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise ValueError(f"{path}: not a table of {', '.join(types)} (no regular file)")
+        raise ValueError(f"{path}: not a table of {', '.join(kind._fields)} (no regular file)")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file)
-            header = next(lines, [])
-            columns = [(make, header.index(name)) for name, make in types.items()]
-            return [kind(*(make(line[place]) for make, place in columns)) for line in lines]
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a table of {', '.join(kind._fields)} ({error})") from error
+    return parse_rows(text, kind, str(path))
+
+
+def parse_rows(text: str, kind: type[Row], name: str) -> list[Row]:
+    """Read the text of such a file, which errors call by a name."""
+    types = get_type_hints(kind)
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""))
+        header = next(lines, [])
+        columns = [(make, header.index(name)) for name, make in types.items()]
+        return [kind(*(make(line[place]) for make, place in columns)) for line in lines]
     except (ValueError, IndexError, csv.Error) as error:
-        raise ValueError(f"{path}: not a table of {', '.join(types)} ({error})") from error
+        raise ValueError(f"{name}: not a table of {', '.join(types)} ({error})") from error
 
 
 def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fusebench.bench import catalogue, cli
-from fusebench.bench.record import read_scores
+from fusebench.bench.gate.changes import read_scores
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets import image, phantom
 from fusebench.fusers import multifocus_weights, vgg16_weights
@@ -162,7 +162,7 @@ def test_record_then_check_then_drift(command: Run, tmp_path: Path) -> None:
     code, out, err = command("check", "--record", record)
     assert code == 1
     assert "-0.0999 %" in out
-    assert "make record" in err
+    assert "`fusebench record`" in err
     assert record.read_text() != good  # the check writes nothing
     assert "->" in command("record", "--record", record)[1]
     assert record.read_text() == good
@@ -310,7 +310,7 @@ def test_a_fault_of_the_program_is_not_called_bad_input(command: Run, monkeypatc
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("x")
 
-    monkeypatch.setattr("fusebench.bench.cli.bench._suite", fail)
+    monkeypatch.setattr("fusebench.bench.catalogue.suite_of", fail)
     code, _, err = command("bench")
     assert code == 1
     assert err == "fusebench: ZeroDivisionError: x (a fault of the program; --debug shows where)\n"

@@ -17,9 +17,9 @@ import torch
 from fusebench.bench.engine import run
 from fusebench.bench.engine.plan import make_plan, read_pairs
 from fusebench.bench.engine.work import Row, Task, fuse, pixels_sha256, quantise, work
+from fusebench.bench.gate.record import smoke
 from fusebench.bench.paper import paper
 from fusebench.bench.provenance import Request
-from fusebench.bench.record import smoke
 from fusebench.bench.suite import Suite, Table, select
 from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair

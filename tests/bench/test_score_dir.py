@@ -13,9 +13,9 @@ from fusebench.bench import cli
 from fusebench.bench.catalogue import beside, classical, external
 from fusebench.bench.engine import run
 from fusebench.bench.external import rows
+from fusebench.bench.gate.changes import read_scores
 from fusebench.bench.paper import COLUMNS
 from fusebench.bench.provenance import Request
-from fusebench.bench.record import read_scores
 from fusebench.bench.suite import Table
 from fusebench.datasets import image, layouts, phantom
 from fusebench.datasets.image import quantise

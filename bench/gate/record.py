@@ -1,0 +1,80 @@
+"""Has a score moved? The suite smoke, and the record of a suite's scores in git."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from fusebench.bench.engine.plan import Progress
+from fusebench.bench.engine.run import run
+from fusebench.bench.engine.store import Failure, write_text
+from fusebench.bench.gate.changes import Change, changes, read_scores, stated
+from fusebench.bench.suite import Suite, Table, middle_slices
+from fusebench.datasets import phantom
+from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.multifocus import MultiFocusCNN
+from fusebench.fusers.trivial import Average, SourceA, SourceB
+from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.wavelet import Wavelet
+from fusebench.metrics.catalogue import METRICS
+from fusebench.metrics.profiles import PROFILES
+
+
+def smoke() -> Suite:
+    """Build what the record holds: every fuser, layer and metric on small synthetic pairs, in under a minute.
+
+    The layers run in float64 and shorter than the protocol: in float32 the protocol's scores differ by percents
+    between processors, some metrics' by tens of percents, and a gate that wide would let anything through. So the
+    protocol itself is judged by the paper's metrics alone. MS_SSIM needs more than 64 x 64 pixels, so
+    three fusers run on a whole slice too.
+    """
+    middle = middle_slices(phantom.entries(size=64))
+    small = tuple(metric for metric in METRICS if metric.name != "MS_SSIM")
+    # Undefined for a source returned untouched: 0/0, and the logarithm of no error.
+    of_sources = tuple(metric for metric in small if metric.name not in {"SCD", "PSNR"})
+    defaults = tuple(metric for metric in small if not metric.variant)
+    # Another kind than those above: a pair's name says nothing of its size.
+    whole = middle_slices(phantom.entries(["PET-MRI"]))
+    # On pairs this small the multi-focus network finds one source in focus everywhere.
+    sources = (SourceA(), SourceB(), MultiFocusCNN())
+    methods = tuple(cls() for cls in FUSERS if cls() not in {*sources, VGG16LBFGS()})
+    layers = tuple(VGG16LBFGS(layer=layer, rounds=2, iterations=4, precision="float64") for layer in LAYERS)
+    return {
+        "smoke": Table("Every method, small synthetic pairs", methods, middle, small),
+        "smoke-sources": Table("A source returned untouched", sources, middle, of_sources),
+        "smoke-protocol": Table("The paper's protocol", (VGG16LBFGS(),), middle, PROFILES["seed"]),
+        "smoke-layers": Table("Every layer in float64, a small synthetic pair", layers, middle[:1], defaults),
+        "smoke-whole": Table(
+            "Every metric, a synthetic slice", (Average(), Wavelet(), MultiFocusCNN(variant="medical")), whole, METRICS
+        ),
+    }
+
+
+def recompute(suite: Suite, jobs: int, progress: Progress) -> tuple[pd.DataFrame, tuple[Failure, ...]]:
+    """Run a suite, such as `smoke`, in so many processes, and give its scores and what failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        summary = run(suite, Path(folder), name="record", jobs=jobs, progress=progress)
+        return read_scores(Path(folder)), summary.failures
+
+
+def moved(record: pd.DataFrame, found: pd.DataFrame, suite: Suite, failures: Iterable[Failure] = ()) -> list[Change]:
+    """Give the changes between a record and what a suite gave, as its fusers and metrics allow (`changes.stated`).
+
+    What `failures` explain is left out: they have a reason of their own.
+    """
+    fusers = (fuser for table in suite.values() for fuser in table.fusers)
+    metrics = (metric for table in suite.values() for metric in table.metrics)
+    failed = {failure[:-2] for failure in failures if not failure.metric}
+    failed_scores = {failure[:-1] for failure in failures}
+    return [
+        change
+        for change in changes(record, found, stated(fusers, metrics))
+        if change.item not in failed and (*change.item, change.fuser_and_metric[1]) not in failed_scores
+    ]
+
+
+def write(path: Path, scores: pd.DataFrame) -> None:
+    """Write a record."""
+    # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
+    write_text(path, scores.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
