@@ -5,14 +5,16 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 from fusebench.bench.engine.store import SCORES, Result, parse_rows, read_rows
 from fusebench.fusers.base import Fuser, label, parse
 from fusebench.fusers.catalogue import known
 from fusebench.metrics.base import Metric
 from fusebench.metrics.catalogue import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEY = [*Result._fields[:-1]]
 Tolerance = Callable[[str, str], float]  # of the labels of fuser and metric
@@ -103,7 +105,7 @@ def stated(fusers: Iterable[Fuser] = (), metrics: Iterable[Metric] = METRICS) ->
     return lambda fuser, metric: max(drift(fuser), roundings.get(metric, ROUNDING))
 
 
-def changes(before: pd.DataFrame, after: pd.DataFrame, tolerance: Tolerance) -> list[Change]:
+def changes(before: "pd.DataFrame", after: "pd.DataFrame", tolerance: Tolerance) -> list[Change]:
     """Give the scores that moved by more than their tolerance, up or down, and those that one side lacks.
 
     Better is also drift. An undefined score (NaN) that stays undefined has not moved.
@@ -164,7 +166,7 @@ def markdown(found: Sequence[Change]) -> str:
     return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(path: Path) -> "pd.DataFrame":
     """Read a file of scores, or that of a run's folder. Raises ValueError, naming the file, if it is not one."""
     file = path / SCORES if path.is_dir() else path
     try:
@@ -173,7 +175,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise ValueError(f"{file}: no such file; `fusebench record` writes it, from the project's root") from None
 
 
-def read_place(place: str) -> pd.DataFrame:
+def read_place(place: str) -> "pd.DataFrame":
     """Read scores from a file, from the folder of a run, or from a revision in git, REVISION:FILE.
 
     Raises
@@ -187,7 +189,9 @@ def read_place(place: str) -> pd.DataFrame:
     return _frame(parse_rows(shown(revision, Path(file)), Result, place), place)
 
 
-def _frame(rows: list[Result], name: str) -> pd.DataFrame:
+def _frame(rows: list[Result], name: str) -> "pd.DataFrame":
+    import pandas as pd  # `fusebench list` comes by and needs none
+
     found = pd.DataFrame(rows, columns=Result._fields)
     if len(twice := found[found.duplicated(KEY)]):
         raise ValueError(f"{name}: {' '.join(twice.iloc[0][KEY])} is there twice")

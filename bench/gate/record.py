@@ -3,8 +3,8 @@
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from fusebench.bench.engine.plan import Progress
 from fusebench.bench.engine.run import run
 from fusebench.bench.engine.store import Failure, write_text
@@ -19,6 +19,9 @@ from fusebench.fusers.vgg16_weights import LAYERS
 from fusebench.fusers.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def smoke() -> Suite:
@@ -51,14 +54,16 @@ def smoke() -> Suite:
     }
 
 
-def recompute(suite: Suite, jobs: int, progress: Progress) -> tuple[pd.DataFrame, tuple[Failure, ...]]:
+def recompute(suite: Suite, jobs: int, progress: Progress) -> "tuple[pd.DataFrame, tuple[Failure, ...]]":
     """Run a suite, such as `smoke`, in so many processes, and give its scores and what failed."""
     with tempfile.TemporaryDirectory() as folder:
         summary = run(suite, Path(folder), name="record", jobs=jobs, progress=progress)
         return read_scores(Path(folder)), summary.failures
 
 
-def moved(record: pd.DataFrame, found: pd.DataFrame, suite: Suite, failures: Iterable[Failure] = ()) -> list[Change]:
+def moved(
+    record: "pd.DataFrame", found: "pd.DataFrame", suite: Suite, failures: Iterable[Failure] = ()
+) -> list[Change]:
     """Give the changes between a record and what a suite gave, as its fusers and metrics allow (`changes.stated`).
 
     What `failures` explain is left out: they have a reason of their own.
@@ -74,7 +79,7 @@ def moved(record: pd.DataFrame, found: pd.DataFrame, suite: Suite, failures: Ite
     ]
 
 
-def write(path: Path, scores: pd.DataFrame) -> None:
+def write(path: Path, scores: "pd.DataFrame") -> None:
     """Write a record."""
     # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
     write_text(path, scores.to_csv(index=False, float_format="%.12g", lineterminator="\n"))

@@ -118,6 +118,13 @@ def test_list(command: Run, what: str, expected: str) -> None:
     code, out, _ = command("list", what)
     assert code == 0
     assert expected in out
+    # In a process of its own it takes a stand-in for torch, and prints the same.
+    script = (
+        f"import sys; sys.argv = ['fusebench', 'list', '{what}']; from fusebench.bench import cli\n"
+        "try: cli.main()\nfinally: assert not [name for name in sys.modules if name.startswith(('torch', 'pandas'))]"
+    )
+    alone = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
+    assert (alone.stdout, alone.stderr) == (out, "")
 
 
 @pytest.mark.usefixtures("small")
