@@ -58,7 +58,7 @@ def explain(triples: Iterable[tuple[Tensor, Tensor, Tensor]], metric: str, value
     --------
     >>> x = torch.arange(0, 64, dtype=torch.uint8).view(1, 8, 8)
     >>> [candidate.label for candidate in explain([(x, x, x)], "EN", "6.00") if candidate.matches]
-    ['EN']
+    ['EN', 'EN@ivif_zoo']
     """
     printed = _number(value)
     records = _called(metric)

@@ -9,6 +9,7 @@ from fusebench.reports.statistics import CONFIDENCE, Ranking, by_case, differenc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def write(results: Results, reference: str | None = None) -> list[str]:
@@ -45,7 +46,7 @@ def write(results: Results, reference: str | None = None) -> list[str]:
             texts.append(markdown(results, table, shown, reference))
             path = results.folder / "tables" / f"{table.name}.ranks.md"
             path.write_text(texts[-1], encoding="utf-8")
-            draw(results, table, shown)
+            figures.save(diagram(table, shown[: tables.WIDE]), results, f"ranks-{table.name}")
     return texts
 
 
@@ -113,7 +114,7 @@ def _columns(results: Results, table: Table, found: list[Ranking], reference: st
     methods = [fuser.label for fuser in table.fusers if any(fuser.label in r.mean_ranks for r in found)]
     against = [r for r in found if reference in r.mean_ranks]
     headers = ["method", *(r.metric.label for r in found), *(f"p, {r.metric.label}" for r in against)]
-    columns = [{fuser: _rank(r, fuser) for fuser in map(str, r.mean_ranks.index)} for r in found]
+    columns = [{fuser: rank(r, fuser) for fuser in map(str, r.mean_ranks.index)} for r in found]
     columns += [_against(results, table, r, str(reference)) for r in against]
     return tabulate(
         [[tables.escaped(fuser), *(column.get(fuser, "") for column in columns)] for fuser in methods],
@@ -124,7 +125,8 @@ def _columns(results: Results, table: Table, found: list[Ranking], reference: st
     )
 
 
-def _rank(found: Ranking, fuser: str) -> str:
+def rank(found: Ranking, fuser: str) -> str:
+    """Give a method's rank, and its interval where that is wider."""
     low, high = found.intervals[fuser]
     return f"{found.rank(fuser)} ({low} to {high})" if low < high else f"{found.rank(fuser)}"
 
@@ -153,20 +155,19 @@ def _compared(found: Ranking) -> str:
     return f"{alike} (Wilcoxon, Holm's correction)"
 
 
-def draw(results: Results, table: Table, found: list[Ranking]) -> None:
+def diagram(table: Table, found: list[Ranking]) -> "Figure":
     """Draw a critical-difference diagram for each metric, one below the other (J. Demsar, 2006).
 
-    Of the first WIDE metrics, which fit on a page. Methods stand at their mean ranks. A bar joins neighbours of which
+    Methods stand at their mean ranks. A bar joins neighbours of which
     no two differ significantly; there are no bars where nothing could be tested, and the panel says so.
     """
-    found = found[: tables.WIDE]
     count = max(len(r.mean_ranks) for r in found)
     figure = figures.figure_of(7, (0.9 + 0.13 * count) * len(found) + 0.4)
     axes = figure.subplots(len(found), 1, squeeze=False).ravel()
     for ax, r in zip(axes, found, strict=True):
         _diagram(ax, r)
     figure.suptitle(f"Mean ranks, {table.title}", fontsize=10, parse_math=False)
-    figures.save(figure, results, f"ranks-{table.name}")
+    return figure
 
 
 def _diagram(ax: "Axes", found: Ranking) -> None:

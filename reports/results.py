@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ class Metric(NamedTuple):
     unit: str
     higher_is_better: bool | None  # None: no value is the best
     digits: int
+    source: str
 
 
 class Table(NamedTuple):
@@ -60,11 +61,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """A run: its folder, its tables, and its pairs by dataset and name."""
+    """A run: its folder, its tables, its pairs by dataset and name, and all that `run.json` says of it."""
 
     folder: Path
     tables: tuple[Table, ...]
     pairs: Mapping[tuple[str, str], Pair]
+    provenance: Mapping[str, Any]
 
     @cached_property
     def scores(self) -> "pd.Series[float]":
@@ -143,4 +145,4 @@ def read(folder: Path) -> Results:
         }
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError(f"{folder / store.RUN}: was not written by this version ({error!r}); run it again") from error
-    return Results(folder, tables, pairs)
+    return Results(folder, tables, pairs, said)

@@ -119,7 +119,7 @@ def _markdown(table: Table, cells: Cells) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
-        *(f"{escaped(m.label)}{_arrow(m)}" + (f" ({m.unit})" if m.unit else "") for m in table.metrics),
+        *(f"{escaped(m.label)}{arrow(m)}" + (f" ({m.unit})" if m.unit else "") for m in table.metrics),
         *counts[:1],
     ]
     rows = []
@@ -129,7 +129,7 @@ def _markdown(table: Table, cells: Cells) -> str:
         for metric in table.metrics:
             cell = cells[fuser.label, metric.label]
             mark = "**" if cell.best else "_" if cell.best_method else ""
-            row.append(f"{mark}{_ours(cell, metric, ' ± ')}{mark}{_others(cell, metric)}")
+            row.append(f"{mark}{ours(cell, metric, ' ± ')}{mark}{others(cell, metric)}")
         rows.append([*row, *counts[n : n + 1]])
     return tabulate(
         rows,
@@ -170,9 +170,9 @@ def _tabular(table: Table, cells: Cells) -> list[str]:
         row = [_escape(fuser.label)]
         for metric in table.metrics:
             cell = cells[fuser.label, metric.label]
-            text = _ours(cell, metric, r" $\pm$ ")
+            text = ours(cell, metric, r" $\pm$ ")
             text = rf"\textbf{{{text}}}" if cell.best else rf"\textit{{{text}}}" if cell.best_method else text
-            row.append(text + _others(cell, metric))
+            row.append(text + others(cell, metric))
         lines.append(" & ".join([*row, *counts[index + 1 : index + 2]]) + r" \\")
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
@@ -205,7 +205,8 @@ def frame(table: Table, cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _ours(cell: Cell, metric: Metric, plus_minus: str) -> str:
+def ours(cell: Cell, metric: Metric, plus_minus: str) -> str:
+    """Give the text of a cell: the mean, its interval, and how often the metric is undefined."""
     digits = metric.digits
     if cell.failed and np.isnan(cell.mean) and not cell.nans:
         return "failed"
@@ -214,11 +215,13 @@ def _ours(cell: Cell, metric: Metric, plus_minus: str) -> str:
     return f"{cell.mean:z.{digits}f}{spread}{undefined}"
 
 
-def _others(cell: Cell, metric: Metric) -> str:
+def others(cell: Cell, metric: Metric) -> str:
+    """Give what a paper printed, as it follows ours in a cell; "" where it printed nothing."""
     return "" if cell.published is None else f" / {cell.published:.{metric.digits}f}"
 
 
-def _arrow(metric: Metric) -> str:
+def arrow(metric: Metric) -> str:
+    """Give the direction in which a metric is better, as it follows the label."""
     return {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
 
 

@@ -101,11 +101,11 @@ def bench_(
 ) -> None:
     """Fuse every pair with every method, score the results and print the tables.
 
-    Writes scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/ (PNG, PDF) into --out. The metrics
-    of the profile default are computed and stand in the files, and the paper's three are printed; --metrics chooses
-    others. A run that was interrupted goes on where it stopped when the same command is given again. What fails is
-    listed in failures.csv and makes the exit code 1; it stops nothing else. A folder belongs to one suite and its data:
-    another run's results are not replaced without --replace.
+    Writes report.html, which a browser opens, scores.csv, run.json, fused/, tables/ (Markdown, CSV, LaTeX) and figures/
+    (PNG, PDF) into --out. The metrics of the profile default are computed and stand in the files, and the paper's three
+    are printed; --metrics chooses others. A run that was interrupted goes on where it stopped when the same command is
+    given again. What fails is listed in failures.csv and makes the exit code 1; it stops nothing else. A folder belongs
+    to one suite and its data: another run's results are not replaced without --replace.
     """
     from fusebench.bench.catalogue import beside, suite_of
     from fusebench.bench.suite import narrowed
@@ -195,17 +195,21 @@ def report_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run: --out of `bench`.")],
     grey: Grey = False,
     reference: Reference = None,
+    inline: Annotated[
+        bool,
+        typer.Option("--inline", help="report.html holds every image in full, so that it can be mailed alone."),
+    ] = False,
 ) -> None:
-    """Write the tables and figures of a finished run again, and print the tables; nothing is fused or scored."""
+    """Write the tables, figures and page of a finished run again, and print the tables; nothing is fused or scored."""
     from fusebench.bench.engine import store
     from fusebench.reports import results
 
     results.read(folder)  # refuses a folder without a run before anything is written into it
     with store.locked(folder):
-        texts = _reports(folder, grey=grey, reference=reference)
+        texts = _reports(folder, grey=grey, reference=reference, inline=inline)
     for text in texts:
         say(text)
-    say(f"written: {folder}/tables/, figures/", err=True)
+    say(f"written: {folder}/report.html, tables/, figures/", err=True)
 
 
 def _bench(
@@ -229,7 +233,10 @@ def _bench(
         texts = _reports(out, grey=grey, reference=reference)
     for text in texts:
         say(text)
-    say(f"written: {out}/scores.csv, losses.csv, run.json, fused/, tables/, figures/{_hidden(chosen)}", err=True)
+    say(
+        f"written: {out}/report.html, scores.csv, losses.csv, run.json, fused/, tables/, figures/{_hidden(chosen)}",
+        err=True,
+    )
     if summary.reused:
         say(f"{summary.reused} of {summary.items} items were finished before; --fresh computes them anew", err=True)
     if summary.failures:
@@ -249,15 +256,18 @@ def _hidden(suite: "Suite") -> str:
     return "" if computed == shown else f"; tables/ has {len(computed)} metrics, of which {len(shown)} are printed"
 
 
-def _reports(out: Path, *, grey: bool, reference: str | None) -> list[str]:
-    """Write the tables and figures of a run into its folder; give the tables' texts."""
+def _reports(out: Path, *, grey: bool, reference: str | None, inline: bool = False) -> list[str]:
+    """Write the tables, figures and page of a run into its folder; give the tables' texts."""
     from fusebench.bench import paper
     from fusebench.reports import figures, rankings, ranks, results, tables
+    from fusebench.reports.page import page
 
     found = results.read(out)
     texts = [*tables.write(found), rankings.write(found)]
     figures.write(found, paper.FIGURES, losses_of=paper.LOSSES, features_of=paper.BY_LAYER, grey=grey)
-    return [text for text in (*texts, *ranks.write(found, reference)) if text]
+    texts += ranks.write(found, reference)
+    page.write(found, inline=inline)
+    return [text for text in texts if text]
 
 
 def _request(data: str | None, pairs: int | None, reading: "Reading", external: Path | None = None) -> "Request":

@@ -22,7 +22,7 @@ RUN, SCORES, LOSSES, FAILURES = "run.json", "scores.csv", "losses.csv", "failure
 FEATURES = "features.npz"
 FUSED, COLOUR = IMAGES = ("fused", "colour")
 # What a run and the reports on it write; anything else in the folder is left alone.
-OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures")
+OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures", "report.html")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 Name = tuple[str, str, str]  # dataset, pair, fuser's label

@@ -56,6 +56,7 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
         "scores.csv",
         "losses.csv",
         "run.json",
+        "report.html",
         "journal.jsonl",
         ".lock",
         *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
@@ -141,7 +142,7 @@ def test_the_reports_of_a_finished_run_are_made_again_and_nothing_is_run(
         path.write_bytes(b"old")
     for cls in (Average, Maximum):
         monkeypatch.setattr(cls, "__call__", fail)
-    assert command("report", out) == (0, printed, f"written: {out}/tables/, figures/\n")
+    assert command("report", out) == (0, printed, f"written: {out}/report.html, tables/, figures/\n")
     assert {path: path.read_bytes() for path in shown} == shown
     # One fused image has a twin in colour, here white: --grey leaves it away.
     fused = next((out / "fused" / "CT-PET" / "average").iterdir())

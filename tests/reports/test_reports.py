@@ -189,7 +189,7 @@ def test_hostile_names_stay_names_in_every_report(tmp_path: Path) -> None:
 
 def test_many_metrics_stand_family_by_family_in_parts_of_equal_width() -> None:
     def metric(n: int, family: str) -> Metric:
-        return Metric(f"{family}{n}", family, "", higher_is_better=None, digits=2)
+        return Metric(f"{family}{n}", family, "", higher_is_better=None, digits=2, source="")
 
     few = Table("t", "x", (), (), tuple(metric(n, "error") for n in range(tables.WIDE)), {}, ())
     assert tables.families(few) == [("", few)]

@@ -10,7 +10,7 @@ from fusebench.reports.results import Metric
 from fusebench.reports.statistics import ALPHA, Ranking, critical_difference, differences, ranking
 from scipy.stats import friedmanchisquare, wilcoxon
 
-AUC = Metric("AUC", "error", "", higher_is_better=True, digits=3)
+AUC = Metric("AUC", "error", "", higher_is_better=True, digits=3, source="")
 # Areas under curves of four classifiers on 14 data sets, in thousandths. The paper prints 975 twice in one row and
 # ranks the first of them higher, so it had more digits: it is 975.1 here.
 DEMSAR = pd.DataFrame(
