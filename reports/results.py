@@ -80,6 +80,11 @@ class Results:
         return pd.DataFrame(store.read_rows(self.folder / store.LOSSES, store.Loss), columns=store.Loss._fields)
 
     @cached_property
+    def seconds(self) -> pd.DataFrame:
+        """Seconds of fusing and of scoring, with the columns of `store.Seconds`."""
+        return pd.DataFrame(store.read_rows(self.folder / store.SECONDS, store.Seconds), columns=store.Seconds._fields)
+
+    @cached_property
     def failures(self) -> list[store.Failure]:
         """What gave no image or no score."""
         path = self.folder / store.FAILURES
@@ -93,6 +98,13 @@ class Results:
             return {}
         with np.load(path) as arrays:
             return dict(arrays)
+
+    def seconds_of(self, table: Table) -> "pd.Series[float]":
+        """Give the mean seconds that each fuser of a table took for an image; of one that was not called, none."""
+        wanted = pd.MultiIndex.from_tuples(table.pairs)
+        rows = self.seconds[pd.MultiIndex.from_frame(self.seconds[["dataset", "pair"]]).isin(wanted)]
+        means = rows.groupby("fuser").fuse.mean()
+        return means.reindex([fuser.label for fuser in table.fusers]).dropna()
 
     def table(self, name: str) -> Table:
         """Give a table by its name."""

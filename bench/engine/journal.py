@@ -25,6 +25,7 @@ class Line(NamedTuple):
     images: Mapping[str, str]  # folder, "fused" or "colour", to SHA-256
     scores: Mapping[str, tuple[float, str | None]]  # metric to score and key
     losses: Losses
+    seconds: tuple[float | None, float] = (None, 0.0)  # of the fuser's call, where there was one, and of all scoring
 
     @property
     def name(self) -> Name:

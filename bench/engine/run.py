@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from fusebench.bench.engine import pool, store
 from fusebench.bench.engine.cluster import connect, workers
 from fusebench.bench.engine.journal import Journal, Line
 from fusebench.bench.engine.plan import Item, Plan, Progress, describe_pairs, make_plan, read_pairs, unique
-from fusebench.bench.engine.store import Failure, Loss, Name, Result, image_path
+from fusebench.bench.engine.store import Failure, Loss, Name, Result, Seconds, image_path
 from fusebench.bench.engine.work import Outcome, Task
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, check
@@ -250,7 +251,8 @@ def _line(plan: Plan, journal: Journal, outcome: Outcome, doubts: dict[str, str]
     images = {folder: image for folder, image in (("fused", outcome.fused), ("colour", outcome.colour)) if image}
     if images:
         digests = {folder: hashlib.sha256(image).hexdigest() for folder, image in images.items()}
-        line = Line(*name, None if outcome.fuser in doubts else item.key, digests, {}, outcome.losses)
+        key = None if outcome.fuser in doubts else item.key
+        line = Line(*name, key, digests, {}, outcome.losses, (outcome.fuse_seconds, 0.0))
     else:
         line = journal[name]
     scores = {
@@ -258,7 +260,8 @@ def _line(plan: Plan, journal: Journal, outcome: Outcome, doubts: dict[str, str]
         for metric in item.metrics
         if metric.label in outcome.scores
     }
-    return line._replace(scores={**line.scores, **scores}), images
+    fused, scored = line.seconds
+    return line._replace(scores={**line.scores, **scores}, seconds=(fused, scored + outcome.score_seconds)), images
 
 
 def _write(journal: Journal, done: list[Name], failures: list[Failure], description: dict[str, Any]) -> None:
@@ -273,6 +276,8 @@ def _write(journal: Journal, done: list[Name], failures: list[Failure], descript
     store.write_rows(area / store.SCORES, Result._fields, results)
     losses = (Loss(*name, *loss) for name in done for loss in journal[name].losses)
     store.write_rows(area / store.LOSSES, Loss._fields, losses)
+    seconds = (Seconds(*name, *(math.nan if s is None else s for s in journal[name].seconds)) for name in sorted(done))
+    store.write_rows(area / store.SECONDS, Seconds._fields, seconds)
     store.remove(area / store.FAILURES)  # left by a run that was interrupted after this line
     if failures:
         store.write_rows(area / store.FAILURES, Failure._fields, failures)

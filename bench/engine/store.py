@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar, get_type_hints
 
 RUN, SCORES, LOSSES, FAILURES = "run.json", "scores.csv", "losses.csv", "failures.csv"
+SECONDS = "seconds.csv"
 FEATURES = "features.npz"
 FUSED, COLOUR = IMAGES = ("fused", "colour")
 # What a run and the reports on it write; anything else in the folder is left alone.
-OWNED = (RUN, SCORES, LOSSES, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures", "report.html")
+OWNED = (RUN, SCORES, LOSSES, SECONDS, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures", "report.html")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 Name = tuple[str, str, str]  # dataset, pair, fuser's label
@@ -49,6 +50,20 @@ class Loss(NamedTuple):
     loss: float
 
 
+class Seconds(NamedTuple):
+    """One row of seconds.csv: what the call of a fuser took on a pair, by the clock, and what all its scores took.
+
+    NaN where no fuser was called, since the image was there. Of the fusers that share a task the first pays for what
+    the metrics compute of the sources.
+    """
+
+    dataset: str
+    pair: str
+    fuser: str
+    fuse: float
+    score: float
+
+
 class Failure(NamedTuple):
     """One row of failures.csv: a fuser that gave no image of a pair, or a metric that gave no score of it."""
 
@@ -63,7 +78,7 @@ class Failure(NamedTuple):
         return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
 
 
-Row = TypeVar("Row", Result, Loss, Failure)
+Row = TypeVar("Row", Result, Loss, Seconds, Failure)
 
 
 def image_path(name: Name) -> Path:

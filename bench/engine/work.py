@@ -1,6 +1,7 @@
 """What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes no file."""
 
 import hashlib
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,7 +61,8 @@ class Outcome(NamedTuple):
     """What came of one fuser on one pair: scores and images as PNG, or why there are none.
 
     There are no images where they were there before. `failure` says why a fuser gave none, `failures` which metrics
-    gave no score, and `doubt` why the image may be another next time.
+    gave no score, and `doubt` why the image may be another next time. The seconds are those of the call and of scoring,
+    by the clock; of pairs that are computed together each has its part. Nobody called a fuser whose images were there.
     """
 
     dataset: str
@@ -73,6 +75,8 @@ class Outcome(NamedTuple):
     colour: bytes | None = None
     failure: str = ""
     doubt: str = ""
+    fuse_seconds: float | None = None
+    score_seconds: float = 0.0
 
 
 def work(task: Task) -> list[Outcome]:
@@ -137,6 +141,7 @@ class _Done(NamedTuple):
     fused: Tensor
     losses: list[Losses]
     doubt: str = ""
+    seconds: float | None = None
 
 
 def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float | None) -> _Done:
@@ -149,7 +154,10 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
             return _fuse(fuser, pairs, a, b)
 
     with foreign.watching(type(row.fuser), label(row.fuser)):
+        start = _clock(a)
         done = fused(row.fuser)
+        seconds = _clock(a) - start
+        done = done._replace(seconds=None if isinstance(row.fuser, External) else seconds / len(pairs))
         # Made anew, it reads again what it reads when it is made.
         second = fused(replace(row.fuser)) if row.twice else done  # type: ignore[type-var]  # no dataclass to mypy
     if torch.equal(done.fused, second.fused):
@@ -173,6 +181,13 @@ def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done:
     return _Done(fuse(fuser, a, b), [()] * len(pairs))
 
 
+def _clock(like: Tensor) -> float:
+    """Read the clock, in seconds, when a GPU has done what it was given."""
+    if like.is_cuda:
+        torch.cuda.synchronize(like.device)
+    return time.perf_counter()
+
+
 def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
     if not isinstance(fused, Tensor) or fused.shape != like.shape or not fused.is_floating_point():
         found = f"{fused.dtype} {tuple(fused.shape)}" if isinstance(fused, Tensor) else type(fused).__name__
@@ -185,12 +200,14 @@ def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
 def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], done: _Done) -> list[Outcome]:
     scores: dict[str, list[float]] = {}
     failures: list[tuple[str, str]] = []
+    start = _clock(done.fused)
     for metric in row.metrics:
         try:
             with foreign.watching(metric.score, metric.label):
                 scores[metric.label] = _score(metric, *sources, done.fused)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failures.append((metric.label, _say(error)))
+    seconds = (_clock(done.fused) - start) / len(pairs)
     return [
         Outcome(
             pair.dataset,
@@ -202,6 +219,8 @@ def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], d
             b"" if row.fused else png(grey),
             None if row.fused or pair.chroma is None else png(shown_in_colour(grey, pair.chroma)),
             doubt=done.doubt,
+            fuse_seconds=done.seconds,
+            score_seconds=seconds,
         )
         for n, (pair, grey) in enumerate(zip(pairs, done.fused, strict=True))
     ]

@@ -36,6 +36,8 @@ def of_table(results: Results, table: Table, found: list[Ranking]) -> list[Chart
     metrics = [metric for metric in table.shown[:FEW] if _values(results, table, metric).notna().any(axis=None)]
     if metrics:
         drawn.append(chart(f"scores-{table.name}", "Score of each pair", strips(results, table, metrics)))
+    if metrics and len(results.seconds_of(table)) > 1:
+        drawn.append(chart(f"time-{table.name}", "Time and quality", times(results, table, metrics)))
     together = correlations(results, table)
     if len(together) > 1:
         drawn.append(chart(f"metrics-{table.name}", "Which metrics say the same", matrix(together)))
@@ -90,6 +92,25 @@ def strips(results: Results, table: Table, metrics: list[Metric]) -> "Figure":
         ax.set_title(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=9, parse_math=False)
         ax.tick_params(axis="x", labelsize=7)
         ax.grid(axis="x", color="0.9")
+    return figure
+
+
+def times(results: Results, table: Table, metrics: list[Metric]) -> "Figure":
+    """Draw the mean score of each method against its seconds for an image, a panel for each metric."""
+    figure = figures.figure_of(4.2 * len(metrics), 3.4)
+    seconds = results.seconds_of(table)
+    for ax, metric in zip(figure.subplots(1, len(metrics), squeeze=False).ravel(), metrics, strict=True):
+        scores = _values(results, table, metric).replace([math.inf, -math.inf], math.nan).mean()
+        for fuser in table.fusers:
+            if fuser.label in seconds and not fuser.trivial and not math.isnan(scores[fuser.label]):
+                place = seconds[fuser.label], scores[fuser.label]
+                ax.plot(*place, "o", color=figures.BLUE, markersize=4)
+                ax.annotate(fuser.label, place, (4, 3), textcoords="offset points", fontsize=6.5, parse_math=False)
+        ax.set_xscale("log")
+        ax.set_xlabel("seconds per image", fontsize=8)
+        ax.set_title(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=9, parse_math=False)
+        ax.tick_params(labelsize=7)
+        ax.grid(color="0.9")
     return figure
 
 

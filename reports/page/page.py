@@ -90,6 +90,7 @@ def _table(results: Results, table: Table) -> dict[str, Any]:
     """Give what the template shows of a table."""
     cells = aggregate(results, table)
     found = {ranking.metric.label: ranking for ranking in ranks.rankings(results, table)}
+    seconds = results.seconds_of(table)
     shown = {metric.label for metric in table.shown}
     families: dict[str, list[Metric]] = {}
     for metric in table.metrics:
@@ -103,8 +104,8 @@ def _table(results: Results, table: Table) -> dict[str, Any]:
             (name, len(listed)) for name, listed in families.items() if not shown.issuperset(m.label for m in listed)
         ],
         "metrics": [(metric, tables.arrow(metric), metric.label in shown) for metric in ordered],
-        "trivial": [_row(fuser, ordered, cells, found) for fuser in table.fusers if fuser.trivial],
-        "methods": [_row(fuser, ordered, cells, found) for fuser in table.fusers if not fuser.trivial],
+        "trivial": [_row(f, ordered, cells, found, seconds.get(f.label)) for f in table.fusers if f.trivial],
+        "methods": [_row(f, ordered, cells, found, seconds.get(f.label)) for f in table.fusers if not f.trivial],
         "charts": charts.of_table(results, table, [found[m.label] for m in table.shown if m.label in found]),
         "incomplete": [
             fuser.label
@@ -115,10 +116,15 @@ def _table(results: Results, table: Table) -> dict[str, Any]:
 
 
 def _row(
-    fuser: Fuser, metrics: list[Metric], cells: dict[tuple[str, str], Cell], found: dict[str, Ranking]
+    fuser: Fuser,
+    metrics: list[Metric],
+    cells: dict[tuple[str, str], Cell],
+    found: dict[str, Ranking],
+    seconds: float | None,
 ) -> dict[str, Any]:
     return {
         "label": fuser.label,
+        "seconds": seconds,
         "cells": [
             {
                 "text": tables.ours(cell, metric, " ± "),

@@ -56,6 +56,7 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
         "scores.csv",
         "losses.csv",
         "run.json",
+        "seconds.csv",
         "report.html",
         "journal.jsonl",
         ".lock",

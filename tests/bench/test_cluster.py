@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from fusebench.bench.engine import cluster, keys, run, store
+from fusebench.bench.engine import cluster, keys, run
 from fusebench.bench.engine.work import Row, Task, pixels_sha256
 from fusebench.bench.external import External
 from fusebench.datasets.image import png
@@ -23,6 +23,7 @@ from fusebench.datasets.pair import Pair
 from fusebench.fusers.multifocus import MultiFocusCNN
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.wavelet import Wavelet
+from run_files import contents
 
 pytest.importorskip("distributed")
 
@@ -101,12 +102,6 @@ def there(address: str, count: int) -> None:
 
     with Client(address, set_as_default=False) as client:
         wait(lambda: len(client.nthreads()) == count)
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """Give what a run wrote, but for the time of day."""
-    files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 class Meanwhile(threading.Thread):

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fusebench.bench.engine import run, store
+from fusebench.bench.engine import run
 from fusebench.bench.engine.deadline import deadline
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.fusers.wavelet import Wavelet
+from run_files import contents
 
 
 @pytest.fixture
@@ -27,12 +28,6 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
     import methods_for_tests
 
     return methods_for_tests
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """Give what a run wrote, but for the time of day and, of the journal, the order."""
-    files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 def test_jobs_do_not_change_a_byte(tmp_path: Path, methods: Any) -> None:

@@ -26,6 +26,7 @@ from fusebench.fusers.wavelet import Wavelet
 from fusebench.metrics.contrast import SD
 from fusebench.metrics.mutual_information import EN, MI
 from fusebench.metrics.spatial_frequency import SF
+from run_files import contents
 from torch import Tensor
 
 CHEAP: tuple[Fuser, ...] = (Average(), Maximum(), SourceA(), Wavelet(levels=2))
@@ -59,12 +60,6 @@ def suite(count: int = 4, fusers: tuple[Fuser, ...] = CHEAP) -> Suite:
 
 
 KINDS = ("CT-MRI", "CT-PET")
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """Give what a run wrote and does not depend on the time of day."""
-    files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name not in {"run.json", store.LOCK}}
 
 
 def killed(out: Path, last: int, of: Suite, methods: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -14,9 +15,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from fusebench.bench.engine import run
+from fusebench.bench.engine import run, store
 from fusebench.bench.engine.plan import make_plan, read_pairs
 from fusebench.bench.engine.work import Row, Task, fuse, pixels_sha256, quantise, work
+from fusebench.bench.external import External
 from fusebench.bench.gate.record import smoke
 from fusebench.bench.paper import paper
 from fusebench.bench.provenance import Request
@@ -29,6 +31,7 @@ from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
 from fusebench.fusers.trivial import Average, Maximum
 from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.wavelet import Wavelet
 from fusebench.metrics.base import scaled
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import EN, MI, entropy
@@ -81,7 +84,7 @@ def test_run_json_says_what_was_run(tmp_path: Path) -> None:
     assert len(description["pairs"]["CT-MRI"]["p"]["sha256"]) == 64
     assert {"torch", "numpy", "fusebench"} <= description["versions"].keys()
     assert description["weights"] == {}
-    assert description["schema"] == 2
+    assert description["schema"] == 3
     (fuser,) = description["tables"]["table1"]["fusers"]
     assert (fuser["class"], fuser["options"]) == ("fusebench.fusers.trivial:Average", {})
     (metric,) = description["tables"]["table1"]["metrics"]
@@ -317,7 +320,7 @@ def test_quantisation_clips_and_rounds_half_to_even() -> None:
 
 
 def test_the_paper_suite_is_the_papers() -> None:
-    suite = paper(phantom.entries())
+    suite = paper(phantom.entries(), published=True)
     assert list(suite) == ["table1", "table2", "table3", "table4"]
     assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == [f"vgg16[layer={layer}]" for layer in LAYERS]
     for name, kind in (("table2", "CT-MRI"), ("table3", "CT-PET"), ("table4", "SPECT-MRI")):
@@ -333,7 +336,7 @@ def test_the_paper_suite_is_the_papers() -> None:
 
 def test_published_numbers_are_the_papers(shared: Path) -> None:
     printed = json.loads((shared / "oracles" / "published_tables.json").read_text())
-    suite = paper(phantom.entries())
+    suite = paper(phantom.entries(), published=True)
     for metric, column in printed["table1_per_layer"].items():
         for layer, value in column.items():
             assert suite["table1"].published[f"vgg16[layer={layer}]"][metric] == value
@@ -358,8 +361,9 @@ def test_other_kinds_get_tables_behind_the_papers() -> None:
 
 
 def test_published_layers_stand_beside_ct_mri_only() -> None:
-    assert paper(kinds("SPECT-MRI"))["table1"].published == {}
-    assert paper(kinds("MRI-CT"))["table1"].published != {}
+    assert paper(kinds("SPECT-MRI"), published=True)["table1"].published == {}
+    assert paper(kinds("MRI-CT"), published=True)["table1"].published != {}
+    assert paper(kinds("MRI-CT"))["table1"].published == {}
     with pytest.raises(ValueError, match="MRI-CT and CT-MRI are one kind"):
         paper(kinds("CT-MRI", "MRI-CT"))
 
@@ -400,3 +404,26 @@ def test_the_smoke_suite_holds_every_fuser_layer_and_metric() -> None:
     # A pair's key says nothing of its size, so no pair stands in two sizes.
     keys = [(e.dataset, e.name) for table in suite.values() for e in dict.fromkeys(table.entries)]
     assert len({e for table in suite.values() for e in table.entries}) == len(set(keys))
+
+
+def test_seconds_are_kept_of_each_item_and_beyond_a_second_run(tmp_path: Path) -> None:
+    table = Table("x", (Average(), Wavelet()), (entry("p"), entry("q")), (SF,))
+    run.run({"t": table}, tmp_path, name="x")
+    first = store.read_rows(tmp_path / "seconds.csv", store.Seconds)
+    assert [row[:3] for row in first] == [("CT-MRI", p, f) for p in ("p", "q") for f in ("average", "wavelet")]
+    assert all(0 < row.fuse < 60 and 0 < row.score < 60 for row in first)
+    # Another metric costs scoring: the fuser's seconds stay, those of scoring are added up.
+    run.run({"t": replace(table, metrics=(SF, MI))}, tmp_path, name="x")
+    second = store.read_rows(tmp_path / "seconds.csv", store.Seconds)
+    assert [row.fuse for row in second] == [row.fuse for row in first]
+    assert all(new.score > old.score for new, old in zip(second, first, strict=True))
+
+
+def test_no_fuser_took_the_seconds_of_an_image_that_was_there(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    image.write(torch.zeros(8, 8, dtype=torch.uint8), tmp_path / "theirs" / "p.png")
+    external = External("theirs", (("CT-MRI", tmp_path / "theirs"),))
+    run.run({"t": Table("x", (external,), (entry("p"),), (SF,))}, tmp_path / "out", name="x")
+    (row,) = store.read_rows(tmp_path / "out" / "seconds.csv", store.Seconds)
+    assert math.isnan(row.fuse)
+    assert row.score > 0
