@@ -75,6 +75,16 @@ class Results:
         return read.set_index([*store.Result._fields[:-1]]).score
 
     @cached_property
+    def _by_image(self) -> pd.DataFrame:
+        return self.scores.unstack("metric")  # noqa: PD010  nothing is averaged
+
+    def values(self, table: Table) -> npt.NDArray[np.float64]:
+        """Give the scores of a table, shape (fusers, pairs, metrics), NaN where there is none."""
+        images = pd.MultiIndex.from_tuples([(*pair, fuser.label) for fuser in table.fusers for pair in table.pairs])
+        found = self._by_image.reindex(index=images, columns=[metric.label for metric in table.metrics])
+        return found.to_numpy(dtype=float).reshape(len(table.fusers), len(table.pairs), len(table.metrics))
+
+    @cached_property
     def losses(self) -> pd.DataFrame:
         """The losses of iterative fusers, with the columns of `store.Loss`."""
         return pd.DataFrame(store.read_rows(self.folder / store.LOSSES, store.Loss), columns=store.Loss._fields)

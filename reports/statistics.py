@@ -48,17 +48,12 @@ def aggregate(results: Results, table: Table) -> Cells:
     """Give every (fuser, metric) of a table its cell."""
     counted, _ = units(results, table)
     real = not any(results.pairs[pair].synthetic for pair in table.pairs)
-    by_image = results.scores.unstack("metric").reindex(  # noqa: PD010  nothing is averaged
-        columns=[metric.label for metric in table.metrics]
-    )
-    rows = {
-        fuser.label: pd.MultiIndex.from_tuples([(*pair, fuser.label) for pair in table.pairs]) for fuser in table.fusers
-    }
+    scores = results.values(table)
     without_image = {failure[:3] for failure in results.failures if not failure.metric}
-    failed = {label: int(images.isin(without_image).sum()) for label, images in rows.items()}
+    failed = {fuser.label: sum((*pair, fuser.label) in without_image for pair in table.pairs) for fuser in table.fusers}
     cells: Cells = {}
-    for metric in table.metrics:
-        values = {label: by_image[metric.label].reindex(images).to_numpy() for label, images in rows.items()}
+    for metric, column_of in zip(table.metrics, np.moveaxis(scores, 2, 0), strict=True):
+        values = {fuser.label: row for fuser, row in zip(table.fusers, column_of, strict=True)}
         complete = _complete({label: row for label, row in values.items() if not failed[label]})
         column = {
             label: replace(
@@ -181,17 +176,11 @@ def by_case(results: Results, table: Table, metric: Metric) -> pd.DataFrame:
     A case on which the metric is undefined for every method is left out.
     """
     counted, _ = units(results, table)
-    cells = aggregate(results, table._replace(metrics=(metric,)))
-    found = {
-        fuser.label: pd.Series(
-            results.scores.reindex([(*pair, fuser.label, metric.label) for pair in table.pairs]).to_numpy()
-        )
-        .groupby(counted, sort=False)
-        .mean()
-        for fuser in table.fusers
-        if not fuser.trivial and cells[fuser.label, metric.label].complete
-    }
-    return pd.DataFrame(found).dropna()
+    column = table._replace(metrics=(metric,))
+    cells = aggregate(results, column)
+    scores = pd.DataFrame(results.values(column)[:, :, 0].T, columns=[fuser.label for fuser in table.fusers])
+    kept = [f.label for f in table.fusers if not f.trivial and cells[f.label, metric.label].complete]
+    return scores[kept].groupby(counted, sort=False).mean().dropna()
 
 
 def ranking(scores: pd.DataFrame, metric: Metric) -> Ranking:

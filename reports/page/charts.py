@@ -120,18 +120,15 @@ def correlations(results: Results, table: Table) -> pd.DataFrame:
     Each metric's sign is such that more is better; metrics without a direction, and those that are constant, are left
     out. Within a pair, since an easy pair raises most scores of every method.
     """
-    methods = [fuser.label for fuser in table.fusers if not fuser.trivial]
+    methods = [fuser for fuser in table.fusers if not fuser.trivial]
     if len(methods) < FEW:
         return pd.DataFrame()
-    directed = [metric for metric in table.metrics if metric.higher_is_better is not None]
+    directed = tuple(metric for metric in table.metrics if metric.higher_is_better is not None)
+    labels, signs = [m.label for m in directed], np.array([1 if m.higher_is_better else -1 for m in directed])
+    scores = signs * results.values(table._replace(fusers=tuple(methods), metrics=directed))
     total, count = None, None
-    for pair in table.pairs:
-        by_metric = {
-            metric.label: (1 if metric.higher_is_better else -1)
-            * results.scores.reindex([(*pair, method, metric.label) for method in methods]).to_numpy()
-            for metric in directed
-        }
-        found = pd.DataFrame(by_metric).corr(method="spearman")
+    for of_pair in np.moveaxis(scores, 1, 0):
+        found = pd.DataFrame(of_pair, columns=labels).corr(method="spearman")
         total = found.fillna(0) if total is None else total + found.fillna(0)
         count = found.notna().astype(int) if count is None else count + found.notna().astype(int)
     if total is None or count is None:
@@ -179,10 +176,5 @@ def losses(results: Results) -> list[Chart]:
 
 def _values(results: Results, table: Table, metric: Metric) -> pd.DataFrame:
     """Give scores by one metric, a row for each pair, a column for each fuser."""
-    return pd.DataFrame(
-        {
-            fuser.label: results.scores.reindex([(*pair, fuser.label, metric.label) for pair in table.pairs]).to_numpy()
-            for fuser in table.fusers
-        },
-        dtype=float,
-    )
+    scores = results.values(table._replace(metrics=(metric,)))[:, :, 0]
+    return pd.DataFrame(scores.T, columns=[fuser.label for fuser in table.fusers])
