@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INSET = 6  # the enlarged part is a sixth of the image's side
+Box = tuple[int, int, int, int]  # left, top, width and height of a part of an image, in pixels
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's: told apart by colour-blind people and in grey
 
 
@@ -97,10 +98,25 @@ def features(results: Results, table: Table) -> "Figure":
     return figure
 
 
-def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
-    """Draw the first pair of a table as every fuser renders it, with scores and a part enlarged."""
+def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None = None) -> "Figure":
+    """Draw the first pair of a table as every fuser renders it, with its first three scores and a part enlarged.
+
+    The part is the box, or where the sources have the most detail.
+
+    Raises
+    ------
+    ValueError
+        If the box is not within the image.
+    """
     pair = table.pairs[0]
     info = results.pairs[pair]
+    if box is not None and (
+        min(box) < 0 or 0 in box[2:] or box[0] + box[2] > info.size[1] or box[1] + box[3] > info.size[0]
+    ):
+        raise ValueError(
+            f"--zoom {','.join(map(str, box))}: left,top,width,height must lie within {'/'.join(pair)}, which is "
+            f"{info.size[1]} pixels wide and {info.size[0]} high"
+        )
     modalities = {"source-a": info.modalities[0], "source-b": info.modalities[1]}
     columns = math.ceil(math.sqrt(len(table.fusers)))
     rows = math.ceil(len(table.fusers) / columns)
@@ -109,7 +125,8 @@ def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
     _title(figure, f"{table.title}, {_pair(results, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     sources = [_read(path) for label in modalities if (path := results.image(pair, label)).exists()]
-    corner = busiest(sources) if len(sources) == 2 and min(height, width) >= 2 * INSET else None
+    if box is None and len(sources) == 2 and min(height, width) >= 2 * INSET:
+        box = busiest(sources)
     for ax in axes:
         ax.axis("off")
     for ax, fuser in zip(axes, table.fusers, strict=False):
@@ -126,13 +143,13 @@ def side_by_side(results: Results, table: Table, *, grey: bool) -> "Figure":
             f"{m.label} {results.scores.get((*pair, label, m.label), math.nan):.4g}" for m in table.shown[:3]
         )
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
-        if corner is not None:
-            _enlarge(ax, _read(path), corner)
+        if box is not None:
+            _enlarge(ax, _read(path), box)
     return figure
 
 
-def busiest(sources: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
-    """Find the part worth enlarging: the window in which both sources have the most detail; its upper left corner."""
+def busiest(sources: list[npt.NDArray[np.uint8]]) -> Box:
+    """Find the part worth enlarging: the window in which both sources have the most detail."""
     from scipy.ndimage import uniform_filter
 
     side = min(sources[0].shape[:2]) // INSET
@@ -142,21 +159,46 @@ def busiest(sources: list[npt.NDArray[np.uint8]]) -> tuple[int, int]:
         side // 2 : -(side - side // 2), side // 2 : -(side - side // 2)
     ]
     row, column = np.unravel_index(inner.argmax(), inner.shape)
-    return int(row), int(column)
+    return int(column), int(row), side, side
 
 
-def _enlarge(ax: "Axes", image: npt.NDArray[np.uint8], corner: tuple[int, int]) -> None:
-    side = min(image.shape[:2]) // INSET
-    part = image[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-    right = corner[1] < image.shape[1] / 2  # the enlarged part covers the other half of the image
-    inset = ax.inset_axes((0.66 if right else 0.0, 0.0, 0.34, 0.34))
+def _enlarge(ax: "Axes", image: npt.NDArray[np.uint8], box: Box) -> None:
+    left, top, width, height = box
+    part = image[top : top + height, left : left + width]
+    right = left + width / 2 < image.shape[1] / 2  # the enlarged part covers the other half of the image
+    longest = max(width / image.shape[1], height / image.shape[0])
+    size = 0.34 * width / image.shape[1] / longest, 0.34 * height / image.shape[0] / longest
+    inset = ax.inset_axes((1 - size[0] if right else 0.0, 0.0, *size))
     inset.imshow(part, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     inset.set(xticks=[], yticks=[])
     inset.spines[:].set_color(ORANGE)
-    frame = (corner[1] - 0.5, corner[0] - 0.5)
+    frame = (left - 0.5, top - 0.5)
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle(frame, side, side, fill=False, edgecolor=ORANGE, linewidth=0.8))
+    ax.add_patch(Rectangle(frame, width, height, fill=False, edgecolor=ORANGE, linewidth=0.8))
+
+
+def lines(results: Results, table: Table) -> "Figure":
+    """Draw the score of each pair as a line for each method, a panel for each metric; the legend has the means."""
+    figure = figure_of(9, 3.4 * len(table.metrics))
+    values = results.values(table)
+    for n, (ax, metric) in enumerate(
+        zip(np.atleast_1d(figure.subplots(len(table.metrics), 1)), table.metrics, strict=True)
+    ):
+        for fuser, scores in zip(table.fusers, values[:, :, n], strict=True):
+            text = f"{fuser.label}, {np.nanmean(scores):.4g}" if np.isfinite(scores).any() else fuser.label
+            style = ":" if fuser.trivial else "-"
+            ax.plot(np.arange(1, len(scores) + 1), scores, style, marker=".", linewidth=0.9, markersize=4, label=text)
+        ax.set_ylabel(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=8, parse_math=False)
+        ax.set_xlabel("pair", fontsize=8)
+        ax.tick_params(labelsize=7)
+        legend = ax.legend(
+            fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title="method, mean"
+        )
+        for entry in legend.get_texts():
+            entry.set_parse_math(False)
+    _title(figure, table.title)
+    return figure
 
 
 def figure_of(width: float, height: float) -> "Figure":

@@ -1,5 +1,6 @@
 """A finished run, read from its folder. Nothing else in `reports` reads what a run wrote."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from fusebench.bench.engine import store
+
+SOURCES = "source-a", "source-b"  # the rows that hold a source
 
 
 class Fuser(NamedTuple):
@@ -127,6 +130,63 @@ class Results:
     def coloured(self, pair: tuple[str, str], fuser: str) -> Path:
         """Say where the same lies in colour, if there is one."""
         return self.folder / store.COLOUR / store.image_path((*pair, fuser))
+
+
+def narrowed(results: Results, table: str | None, pair: str | None, methods: str | None, metrics: str | None) -> Table:
+    """Give a table with one of its pairs first, some of its methods and some of its metrics; None leaves all.
+
+    Rows that hold a source stay. The metrics that are chosen are shown.
+
+    Parameters
+    ----------
+    results
+        The run.
+    table
+        Its name; None stands for the first that has the pair and the methods.
+    pair
+        KIND/NAME or NAME.
+    methods, metrics
+        Labels, joined by commas; a method's name stands for all its variants.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table, pair, method or metric; the message lists what there is.
+    """
+    tables = [found for found in results.tables if table in (None, found.name)]
+    if not tables:
+        raise ValueError(f"--table {table}: there are {', '.join(found.name for found in results.tables)}")
+    having = [t for t in tables if pair is None or any(pair in (name, f"{kind}/{name}") for kind, name in t.pairs)]
+    if not having:
+        raise ValueError(f"--pair {pair}: there are {', '.join('/'.join(p) for t in tables for p in t.pairs[:5])}, ...")
+    wanted = [] if methods is None else split(methods)
+
+    def called(t: Table, name: str) -> list[Fuser]:
+        return [fuser for fuser in t.fusers if name in (fuser.label, fuser.label.partition("[")[0])]
+
+    chosen = next((t for t in having if all(called(t, name) for name in wanted)), having[0])
+    pairs = sorted(chosen.pairs, key=lambda p: pair not in (None, p[1], "/".join(p)))
+    columns = {metric.label: metric for metric in chosen.metrics}
+    shown = [metric.label for metric in chosen.shown] if metrics is None else split(metrics)
+    if missing := [name for name in wanted if not called(chosen, name)]:
+        raise ValueError(f"--methods {missing[0]}: there are {', '.join(fuser.label for fuser in chosen.fusers)}")
+    if missing := [name for name in shown if name not in columns]:
+        raise ValueError(f"--metrics {missing[0]}: there are {', '.join(columns)}")
+    rows = [fuser for name in wanted for fuser in called(chosen, name)] or list(chosen.fusers)
+    sources = [fuser for fuser in chosen.fusers if fuser.label in SOURCES and fuser not in rows]
+    printed = tuple(columns[label] for label in shown)
+    return chosen._replace(pairs=tuple(pairs), fusers=(*sources, *rows), metrics=printed, shown=printed)
+
+
+def split(labels: str) -> list[str]:
+    """Split labels at the commas between them, not at those within brackets.
+
+    Examples
+    --------
+    >>> split("nsct,vgg16[layer=conv1_2,rounds=2]")
+    ['nsct', 'vgg16[layer=conv1_2,rounds=2]']
+    """
+    return [label.strip() for label in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", labels)]
 
 
 def read(folder: Path) -> Results:

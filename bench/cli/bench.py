@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusebench.bench.provenance import Request
     from fusebench.bench.suite import Suite
     from fusebench.datasets.reading import Reading
+    from fusebench.reports.figures import Box
 
 
 @commands.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
@@ -210,6 +211,53 @@ def report_(
     for text in texts:
         say(text)
     say(f"written: {folder}/report.html, tables/, figures/", err=True)
+
+
+@commands.command(name="figure", epilog="Example: fusebench figure results --pair 2012 --methods nsct,cnn -o fig.pdf")
+def figure_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run: --out of `bench`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A .png, .pdf or .svg file.")],
+    pair: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Show this pair, KIND/NAME or NAME. Without it: the first.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A table, such as table2. Without it: the first with the pair.")
+    ] = None,
+    methods: Methods = None,
+    metrics: Metrics = None,
+    zoom: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="Enlarge this part, in pixels. Without it: where the sources show most."),
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Draw the score of every pair, a line for each method.")
+    ] = False,
+    grey: Grey = False,
+) -> None:
+    """Draw a figure for a paper from a finished run: a pair by chosen methods, a part enlarged; or scores by pair.
+
+    The trivial rows that hold the sources are always shown. --metrics names up to three for the captions.
+    """
+    from fusebench.reports import figures, results
+
+    found = results.read(folder)
+    chosen = results.narrowed(found, table, pair, methods, metrics)
+    drawn = figures.lines(found, chosen) if lines else figures.side_by_side(found, chosen, grey=grey, box=_box(zoom))
+    try:
+        drawn.savefig(out)
+    except ValueError as error:  # of an unknown suffix
+        raise ValueError(f"{out}: {error}") from None
+    say(f"written: {out}", err=True)
+
+
+def _box(zoom: str | None) -> "Box | None":
+    if zoom is None:
+        return None
+    try:
+        left, top, width, height = map(int, zoom.split(","))
+    except ValueError:
+        raise ValueError(f"--zoom {zoom}: expected left,top,width,height in pixels, such as 80,100,40,40") from None
+    return left, top, width, height
 
 
 def _bench(

@@ -356,7 +356,8 @@ def test_the_enlarged_part_is_where_both_sources_have_detail(noise: torch.Genera
     texture = (255 * torch.rand(10, 10, generator=noise)).byte().numpy()
     one[5:15, 5:15] = texture  # only in the first
     one[40:50, 70:80] = other[40:50, 70:80] = texture
-    row, column = figures.busiest([one, other])
+    column, row, width, height = figures.busiest([one, other])
+    assert (width, height) == (10, 10)
     assert abs(row - 40) <= 2
     assert abs(column - 70) <= 2
 
