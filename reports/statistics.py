@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +19,21 @@ ALPHA = 1 - CONFIDENCE  # below it a difference is called significant
 RESAMPLES = 10_000  # of the bootstrap; with so many an interval's ends are the same whatever the seed
 
 
+Spread = Literal["interval", "deviation", "none"]  # what follows a mean and a ±
+
+
 @dataclass(frozen=True)
 class Cell:
     """One method's score over the pairs of a table.
 
     `mean` is the mean over cases, each case's slices averaged first; `half_width` is that of its confidence
-    interval, None with a single case or where a score is infinite. `nans` counts the pairs left out because the metric
+    interval and `deviation` the standard deviation over cases, None with a single case or where a score is infinite.
+    `nans` counts the pairs left out because the metric
     is undefined there or raised an error, `failed` those of which the method gave no image.
 
     Means are compared over the same pairs only. So a cell is `complete` if no pair failed and if the score is defined
     on every pair on which that of another row without failures is; `best` is the best complete score of its column,
-    `best_method` the best of those that are not trivial rows.
+    `best_method` the best of those that are not trivial rows, and `second` the next best of those.
     """
 
     mean: float
@@ -39,6 +44,12 @@ class Cell:
     complete: bool = True
     best: bool = False
     best_method: bool = False
+    second: bool = False
+    deviation: float | None = None
+
+    def spread(self, spread: Spread) -> float | None:
+        """Give what follows the mean and a ±, if there is such a thing."""
+        return {"interval": self.half_width, "deviation": self.deviation, "none": None}[spread]
 
 
 Cells = dict[tuple[str, str], Cell]  # by the labels of fuser and metric
@@ -65,8 +76,9 @@ def aggregate(results: Results, table: Table) -> Cells:
         }
         methods = {f.label: column[f.label] for f in table.fusers if not f.trivial}
         best, best_method = _best(column, metric), _best(methods, metric)
+        second = _best({label: cell for label, cell in methods.items() if label not in best_method}, metric)
         for label, cell in column.items():
-            marks = {"best": label in best, "best_method": label in best_method}
+            marks = {"best": label in best, "best_method": label in best_method, "second": label in second}
             cells[label, metric.label] = replace(cell, **marks)
     return cells
 
@@ -95,8 +107,9 @@ def _cell(values: npt.NDArray[np.float64], units: list[str], failed: int) -> Cel
     if count < 2 or not np.isfinite(by_unit).all():
         return cell
     # Student's t over cases: their means are independent, slices of one case are not.
-    half_width = t.ppf((1 + CONFIDENCE) / 2, count - 1) * by_unit.std(ddof=1) / np.sqrt(count)
-    return replace(cell, half_width=float(half_width))
+    deviation = float(by_unit.std(ddof=1))
+    half_width = t.ppf((1 + CONFIDENCE) / 2, count - 1) * deviation / np.sqrt(count)
+    return replace(cell, half_width=float(half_width), deviation=deviation)
 
 
 def _best(column: dict[str, Cell], metric: Metric) -> set[str]:

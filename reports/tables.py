@@ -1,18 +1,20 @@
-"""Tables as a paper prints them, from a run's results: Markdown, CSV and LaTeX."""
+"""Tables as a paper prints them, from a run's results: Markdown, CSV and, by `latex`, LaTeX."""
 
 import math
 import re
 
 import numpy as np
 import pandas as pd
+from fusebench.reports import latex
 from fusebench.reports.results import Metric, Results, Table
-from fusebench.reports.statistics import CONFIDENCE, Cell, Cells, aggregate, units
+from fusebench.reports.statistics import CONFIDENCE, Cell, Cells, Spread, aggregate, units
 from tabulate import tabulate
 
 WIDE = 9  # columns of metrics that fit on a page
+SECOND = "Underlined: second method."
 
 
-def write(results: Results) -> list[str]:
+def write(results: Results, spread: Spread = "interval") -> list[str]:
     """Write `tables/` into the folder of a run, each table with all its metrics as .md, .csv and .tex.
 
     Return the Markdown of what is to be printed: the metrics that a table shows.
@@ -21,26 +23,28 @@ def write(results: Results) -> list[str]:
     folder.mkdir(exist_ok=True)
     for table in results.tables:
         cells = aggregate(results, table)
-        note = caption(results, table, cells)
-        (folder / f"{table.name}.md").write_text(_text(results, table, cells), encoding="utf-8")
-        (folder / f"{table.name}.tex").write_text(latex(table, cells, f"{table.title}. {note}"), encoding="utf-8")
+        note = caption(results, table, cells, spread)
+        (folder / f"{table.name}.md").write_text(_text(results, table, cells, spread), encoding="utf-8")
+        text = latex.latex(table, cells, f"{table.title}. {note} {SECOND}", spread)
+        (folder / f"{table.name}.tex").write_text(text, encoding="utf-8")
         frame(table, cells).to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
-    return printed(results)
+    (folder / "tables.tex").write_text(latex.document([*results.tables]), encoding="utf-8")
+    return printed(results, spread)
 
 
-def printed(results: Results) -> list[str]:
+def printed(results: Results, spread: Spread = "interval") -> list[str]:
     """Give each table of a run as Markdown, with the metrics that it shows."""
     shown = [table.printed() for table in results.tables]
-    return [_text(results, table, aggregate(results, table)) for table in shown]
+    return [_text(results, table, aggregate(results, table), spread) for table in shown]
 
 
-def _text(results: Results, table: Table, cells: Cells) -> str:
+def _text(results: Results, table: Table, cells: Cells, spread: Spread) -> str:
     title = f"{numbered(table.name)}: {table.title}"
-    note = caption(results, table, cells)
-    return f"### {escaped(title)}\n\n{escaped(note)}\n\n{markdown(table, cells)}\n"
+    note = caption(results, table, cells, spread)
+    return f"### {escaped(title)}\n\n{escaped(note)}\n\n{markdown(table, cells, spread)}\n"
 
 
-def caption(results: Results, table: Table, cells: Cells) -> str:
+def caption(results: Results, table: Table, cells: Cells, spread: Spread = "interval") -> str:
     """Say what the numbers rest on and what the marks mean."""
     infos = [results.pairs[pair] for pair in table.pairs]
     counted, unit = units(results, table)
@@ -49,8 +53,9 @@ def caption(results: Results, table: Table, cells: Cells) -> str:
     parts = [f"{_count(len(infos), nature + 'pair')}{one}"]
     if unit == "case":
         parts[0] += f", {_count(len(set(counted)), unit)}"
-    if any(cell.half_width is not None for cell in cells.values()):
-        parts[0] += f"; mean ± {CONFIDENCE:.0%} confidence interval over {unit}s"
+    if any(cell.spread(spread) is not None for cell in cells.values()):
+        what = f"{CONFIDENCE:.0%} confidence interval" if spread == "interval" else "standard deviation"
+        parts[0] += f"; mean ± {what} over {unit}s"
     if any(cell.published is not None for cell in cells.values()):
         parts.append("Cells read ours / published")
     marks = "Bold: best of the column"
@@ -109,13 +114,13 @@ def families(table: Table) -> list[tuple[str, Table]]:
     ]
 
 
-def markdown(table: Table, cells: Cells) -> str:
+def markdown(table: Table, cells: Cells, spread: Spread = "interval") -> str:
     """Lay a table out as Markdown, readable as plain text; a wide one family by family."""
     parts = [(f"**{family.capitalize()}**\n\n" if family else "", part) for family, part in families(table)]
-    return "\n\n".join(head + _markdown(part, cells) for head, part in parts)
+    return "\n\n".join(head + _markdown(part, cells, spread) for head, part in parts)
 
 
-def _markdown(table: Table, cells: Cells) -> str:
+def _markdown(table: Table, cells: Cells, spread: Spread) -> str:
     counts = _pairs(table, cells)
     headers = [
         "method",
@@ -129,7 +134,7 @@ def _markdown(table: Table, cells: Cells) -> str:
         for metric in table.metrics:
             cell = cells[fuser.label, metric.label]
             mark = "**" if cell.best else "_" if cell.best_method else ""
-            row.append(f"{mark}{ours(cell, metric, ' ± ')}{mark}{others(cell, metric)}")
+            row.append(f"{mark}{ours(cell, metric, spread)}{mark}{others(cell, metric)}")
         rows.append([*row, *counts[n : n + 1]])
     return tabulate(
         rows,
@@ -138,43 +143,6 @@ def _markdown(table: Table, cells: Cells) -> str:
         disable_numparse=True,
         colalign=("left", *["right"] * (len(headers) - 1)),
     )
-
-
-def latex(table: Table, cells: Cells, note: str) -> str:
-    """Lay a table out for LaTeX with the package booktabs; a wide one family by family, one below the other."""
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(note)}}}", rf"\label{{tab:{table.name}}}"]
-    for index, (_, part) in enumerate(families(table)):
-        lines += [*([r"\\[1ex]"] if index else []), *_tabular(part, cells)]
-    return "\n".join([*lines, r"\end{table}", ""])
-
-
-def _tabular(table: Table, cells: Cells) -> list[str]:
-    counts = _pairs(table, cells)
-    arrows = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
-    heads = [
-        *(
-            f"{_escape(m.label)}{arrows[m.higher_is_better]}" + (f" ({_escape(m.unit)})" if m.unit else "")
-            for m in table.metrics
-        ),
-        *counts[:1],
-    ]
-    lines = [
-        rf"\begin{{tabular}}{{l{'r' * len(heads)}}}",
-        r"\toprule",
-        " & ".join(["Method", *heads]) + r" \\",
-        r"\midrule",
-    ]
-    for index, fuser in enumerate(table.fusers):
-        if index and table.fusers[index - 1].trivial and not fuser.trivial:
-            lines.append(r"\midrule")
-        row = [_escape(fuser.label)]
-        for metric in table.metrics:
-            cell = cells[fuser.label, metric.label]
-            text = ours(cell, metric, r" $\pm$ ")
-            text = rf"\textbf{{{text}}}" if cell.best else rf"\textit{{{text}}}" if cell.best_method else text
-            row.append(text + others(cell, metric))
-        lines.append(" & ".join([*row, *counts[index + 1 : index + 2]]) + r" \\")
-    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def frame(table: Table, cells: Cells) -> pd.DataFrame:
@@ -192,6 +160,7 @@ def frame(table: Table, cells: Cells) -> pd.DataFrame:
                     "trivial": fuser.trivial,
                     "metric": metric.label,
                     "mean": cell.mean,
+                    "deviation": cell.deviation,
                     "low": low,
                     "high": high,
                     "nans": cell.nans,
@@ -205,14 +174,15 @@ def frame(table: Table, cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def ours(cell: Cell, metric: Metric, plus_minus: str) -> str:
-    """Give the text of a cell: the mean, its interval, and how often the metric is undefined."""
+def ours(cell: Cell, metric: Metric, spread: Spread = "interval") -> str:
+    """Give the text of a cell: the mean, its spread, and how often the metric is undefined."""
     digits = metric.digits
     if cell.failed and np.isnan(cell.mean) and not cell.nans:
         return "failed"
-    spread = "" if cell.half_width is None else f"{plus_minus}{cell.half_width:.{digits}f}"
+    width = cell.spread(spread)
+    around = "" if width is None else f" ± {width:.{digits}f}"
     undefined = f" ({cell.nans} NaN)" if cell.nans else ""
-    return f"{cell.mean:z.{digits}f}{spread}{undefined}"
+    return f"{cell.mean:z.{digits}f}{around}{undefined}"
 
 
 def others(cell: Cell, metric: Metric) -> str:
@@ -233,17 +203,3 @@ def escaped(text: str) -> str:
     """Escape the characters that Markdown or HTML would interpret, and no others, so that names stay readable."""
     escaped = re.sub(r"([\\`*<>|])|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])", lambda m: f"\\{m[0]}", text)
     return escaped.replace("\n", " ")
-
-
-def _escape(text: str) -> str:
-    specials = {
-        **{c: f"\\{c}" for c in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "±": r"$\pm$",
-    }
-    return "".join(specials.get(c, c) for c in text)

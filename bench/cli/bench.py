@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from fusebench.bench.cli.app import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fusebench.bench.suite import Suite
     from fusebench.datasets.reading import Reading
     from fusebench.reports.figures import Box
+    from fusebench.reports.statistics import Spread
 
 
 @commands.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
@@ -200,14 +201,27 @@ def report_(
         bool,
         typer.Option("--inline", help="report.html holds every image in full, so that it can be mailed alone."),
     ] = False,
+    spread: Annotated[
+        str, typer.Option(metavar="KIND", help="What follows a mean and a ±: interval (95 %), deviation, or none.")
+    ] = "interval",
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the scores and tables as .xlsx, or the scores as .parquet."),
+    ] = None,
 ) -> None:
     """Write the tables, figures and page of a finished run again, and print the tables; nothing is fused or scored."""
     from fusebench.bench.engine import store
+    from fusebench.reports import export as exporting
     from fusebench.reports import results
+    from fusebench.reports.statistics import Spread
 
-    results.read(folder)  # refuses a folder without a run before anything is written into it
+    if spread not in get_args(Spread):
+        raise ValueError(f"--spread {spread}: expected {', '.join(get_args(Spread))}")
+    found = results.read(folder)  # refuses a folder without a run before anything is written into it
+    if export is not None:
+        exporting.write(found, export)
     with store.locked(folder):
-        texts = _reports(folder, grey=grey, reference=reference, inline=inline)
+        texts = _reports(folder, grey=grey, reference=reference, inline=inline, spread=cast("Spread", spread))
     for text in texts:
         say(text)
     say(f"written: {folder}/report.html, tables/, figures/", err=True)
@@ -304,14 +318,16 @@ def _hidden(suite: "Suite") -> str:
     return "" if computed == shown else f"; tables/ has {len(computed)} metrics, of which {len(shown)} are printed"
 
 
-def _reports(out: Path, *, grey: bool, reference: str | None, inline: bool = False) -> list[str]:
+def _reports(
+    out: Path, *, grey: bool, reference: str | None, inline: bool = False, spread: "Spread" = "interval"
+) -> list[str]:
     """Write the tables, figures and page of a run into its folder; give the tables' texts."""
     from fusebench.bench import paper
     from fusebench.reports import figures, rankings, ranks, results, tables
     from fusebench.reports.page import page
 
     found = results.read(out)
-    texts = [*tables.write(found), rankings.write(found)]
+    texts = [*tables.write(found, spread), rankings.write(found)]
     figures.write(found, paper.FIGURES, losses_of=paper.LOSSES, features_of=paper.BY_LAYER, grey=grey)
     texts += ranks.write(found, reference)
     page.write(found, inline=inline)

@@ -127,7 +127,7 @@ def _row(
         "seconds": seconds,
         "cells": [
             {
-                "text": tables.ours(cell, metric, " ± "),
+                "text": tables.ours(cell, metric),
                 "published": tables.others(cell, metric),
                 "value": cell.mean if math.isfinite(cell.mean) else "",
                 "mark": "best" if cell.best else "best-method" if cell.best_method else "",

@@ -58,6 +58,7 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
         "run.json",
         "seconds.csv",
         "report.html",
+        "tables/tables.tex",
         "journal.jsonl",
         ".lock",
         *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
