@@ -222,7 +222,8 @@ def test_the_digest_of_code_follows_imports_within_a_package(tmp_path: Path, mon
     def commented(end: str) -> Callable[[str], bytes | None]:
         return lambda name: (text := keys._source(name)) and text + b"# changed\n" * name.endswith(end)
 
-    assert keys.code("fusebench.fusers.wavelet", commented("rules")) not in {wavelet, None}
+    assert keys.code("fusebench.fusers.wavelet", commented("rules.activity")) not in {wavelet, None}
+    assert keys.code("fusebench.fusers.wavelet", commented("transforms.wavelet")) not in {wavelet, None}
     assert keys.code("fusebench.fusers.wavelet", commented("nsct")) == wavelet
 
 
