@@ -16,13 +16,13 @@ from fusebench.bench.engine.store import FEATURES, FUSED
 from fusebench.bench.suite import Suite, Table, by_kind, select
 from fusebench.datasets import image
 from fusebench.datasets.pair import Entry
-from fusebench.fusers import multifocus_weights
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL, known
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.vgg16_network import Network
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural import multifocus_weights
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_network import Network
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from fusebench.metrics.mutual_information import MI, M
 from fusebench.metrics.spatial_frequency import SF
 

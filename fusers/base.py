@@ -59,7 +59,7 @@ def label(fuser: Fuser) -> str:
 
     Examples
     --------
-    >>> from fusebench.fusers.wavelet import Wavelet
+    >>> from fusebench.fusers.pixel.wavelet import Wavelet
     >>> label(Wavelet()), label(Wavelet(levels=2))
     ('wavelet', 'wavelet[levels=2]')
     """
@@ -82,7 +82,7 @@ def parse(text: str, known: Iterable[type[Fuser]]) -> Fuser:
 
     Examples
     --------
-    >>> from fusebench.fusers.wavelet import Wavelet
+    >>> from fusebench.fusers.pixel.wavelet import Wavelet
     >>> parse("wavelet[levels=2,wavelet=db4]", [Wavelet])
     Wavelet(wavelet='db4', levels=2)
     """

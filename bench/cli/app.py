@@ -172,7 +172,7 @@ def _reason(error: Exception) -> str:
 def configure(device: str, vgg16: str | None, cnn: str | None) -> None:
     """Check that there is such a device, and say to the process where its weights lie."""
     import torch
-    from fusebench.fusers import multifocus_weights, vgg16_weights
+    from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 
     if not device.startswith(("cpu", "cuda")):
         raise ValueError(f"--device {device}: expected cpu, or cuda with a GPU")

@@ -57,7 +57,7 @@ def fuse_(
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label, parse
     from fusebench.fusers.catalogue import known
-    from fusebench.fusers.multifocus import MultiFocusCNN
+    from fusebench.fusers.neural.multifocus import MultiFocusCNN
 
     configure(device, vgg16, weights)
     fuser = parse(method, known())

@@ -17,7 +17,7 @@ from fusebench.bench.engine.pool import AGAIN, LOST, Pool, Submit
 from fusebench.bench.engine.work import Outcome, Row, Task, work
 from fusebench.bench.external import External
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.trivial import SourceA
+from fusebench.fusers.pixel.trivial import SourceA
 from fusebench.metrics.base import Metric
 
 ANSWER = 10  # seconds for a scheduler's answer

@@ -22,11 +22,11 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from fusebench.bench.external import External
-from fusebench.fusers import multifocus_weights, vgg16_weights
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.foreign import INSTALLED, home
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric
 
 # Distributions that are known by their versions, and the names they are imported by.
@@ -143,7 +143,7 @@ def code(module: str, source: Callable[[str], bytes | None] | None = None) -> st
 
     Examples
     --------
-    >>> code("fusebench.fusers.trivial") == code("fusebench.fusers.wavelet")
+    >>> code("fusebench.fusers.pixel.trivial") == code("fusebench.fusers.pixel.wavelet")
     False
     >>> code("builtins") is None
     True

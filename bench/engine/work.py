@@ -14,7 +14,7 @@ from fusebench.datasets.image import from_png, png, quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric, sharing
 from torch import Tensor
 

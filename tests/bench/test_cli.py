@@ -13,8 +13,8 @@ from fusebench.bench import catalogue, cli
 from fusebench.bench.record import read_scores
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets import image, phantom
-from fusebench.fusers import multifocus_weights, vgg16_weights
-from fusebench.fusers.trivial import Average, Maximum
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
+from fusebench.fusers.pixel.trivial import Average, Maximum
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
 from PIL import Image

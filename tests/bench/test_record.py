@@ -9,7 +9,7 @@ from fusebench.bench.engine.store import Result, write_rows
 from fusebench.bench.record import KEY, change, compare, read_scores, smoke, tolerance
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import label
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import score
 

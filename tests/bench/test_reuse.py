@@ -19,7 +19,7 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser
 from fusebench.fusers.catalogue import named
-from fusebench.fusers.trivial import Average
+from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.base import Metric
 from fusebench.metrics.mutual_information import MI
 from fusebench.metrics.spatial_frequency import SF

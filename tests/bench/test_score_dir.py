@@ -21,7 +21,7 @@ from fusebench.datasets import image, layouts, phantom
 from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
-from fusebench.fusers.trivial import Average
+from fusebench.fusers.pixel.trivial import Average
 from PIL import Image
 
 NAMES = ("2010", "2011", "16003")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import pywt
 import torch
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.fusers.transforms.base import Pyramid
 from fusebench.fusers.transforms.wavelet import decompose, reconstruct
-from fusebench.fusers.wavelet import Wavelet
 from hypothesis import given
 from hypothesis import strategies as st
 

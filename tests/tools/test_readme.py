@@ -9,7 +9,7 @@ import readme
 from fusebench.bench.engine import run
 from fusebench.bench.paper import paper
 from fusebench.datasets import phantom
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.reports import tables
 from fusebench.reports.results import read
 

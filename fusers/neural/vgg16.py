@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fusebench.fusers.base import ALWAYS_SHOWN
-from fusebench.fusers.lbfgs import Inverse, minimise
-from fusebench.fusers.vgg16_network import Network
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural.lbfgs import Inverse, minimise
+from fusebench.fusers.neural.vgg16_network import Network
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}

@@ -6,9 +6,9 @@ from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label, parse
 from fusebench.fusers.catalogue import FUSERS
-from fusebench.fusers.trivial import Average, Maximum, SourceA, SourceB
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
+from fusebench.fusers.pixel.wavelet import Wavelet
 
 # Short runs: the contract does not depend on how long a method iterates.
 CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls is not VGG16LBFGS] + [VGG16LBFGS(rounds=1, iterations=2)]

@@ -53,7 +53,7 @@ def load(source: str) -> Weights:
 def _own() -> Weights:
     from safetensors.torch import load as parse
 
-    content = (resources.files("fusebench.fusers") / OWN_FILE).read_bytes()
+    content = (resources.files("fusebench.fusers.neural") / OWN_FILE).read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != OWN_SHA256:
         raise ValueError(f"{OWN_FILE}: its SHA-256 is {found}, expected {OWN_SHA256}; the installation is damaged")
     return from_tensors(parse(content))._replace(sha256=found)

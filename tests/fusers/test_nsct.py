@@ -8,7 +8,7 @@ import pytest
 import torch
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import label, parse
-from fusebench.fusers.nsct import NSCT
+from fusebench.fusers.pixel.nsct import NSCT
 from fusebench.fusers.transforms import nsct
 from fusebench.fusers.transforms.base import Pyramid
 from fusebench.fusers.transforms.borders import extend

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.fusers import vgg16_weights
-from fusebench.fusers.precision import full_precision
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural import vgg16_weights
+from fusebench.fusers.neural.precision import full_precision
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 # Means of the training images, in the network's order: blue, green, red; subtracted, nothing is scaled.

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fusebench.fusers import multifocus_weights
-from fusebench.fusers.multifocus_weights import Weights
-from fusebench.fusers.precision import full_precision
+from fusebench.fusers.neural import multifocus_weights
+from fusebench.fusers.neural.multifocus_weights import Weights
+from fusebench.fusers.neural.precision import full_precision
 from torch import Tensor
 
 WINDOW = 16  # pixels a score looks at: 8 x 8 features behind a pooling by 2
