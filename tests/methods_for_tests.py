@@ -1,6 +1,7 @@
 """Fusers, suites and processes that misbehave, which other processes import: `tests` must be on their path."""
 
 import ctypes
+import hashlib
 import os
 import signal
 import time
@@ -30,6 +31,24 @@ class Sleeps:
         """Sleep."""
         time.sleep(self.seconds)
         return (a + b) / 2
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Weighs the sources by the number that a file holds."""
+
+    name: ClassVar[str] = "weighted-by-file"
+    weights_file: str = field(default="", metadata=NEVER_SHOWN)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(Path(self.weights_file).read_bytes()).hexdigest()
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Read the weight of the first source."""
+        weight = float(Path(self.weights_file).read_text())
+        return weight * a + (1 - weight) * b
 
 
 @dataclass(frozen=True)

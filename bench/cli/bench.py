@@ -1,5 +1,6 @@
 """Commands that run or report: bench | score-dir | report."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,14 +24,15 @@ from fusebench.bench.cli.app import (
     Replace,
     Scheduler,
     Windows,
+    check_device,
     commands,
     complain,
-    configure,
     jobs_or_cores,
     notice,
     progress_bar,
     reading_of,
     say,
+    with_weights,
 )
 
 if TYPE_CHECKING:
@@ -99,14 +101,17 @@ def bench_(
     from fusebench.bench.catalogue import beside
     from fusebench.bench.suite import narrowed
 
-    configure(device, vgg16, weights)
+    check_device(device)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
     reading = reading_of(window, axis, interpolation, pseudo_colour, case)
-    chosen = _suite(suite or name or "paper", data, pairs, reading)
+    chosen = _suite(suite or name or "paper", data, pairs, reading, weights)
     if external is not None:
         chosen = beside(chosen, external, notice)
-    chosen = narrowed(chosen, metrics, methods, kinds)
+    chosen = {
+        key: dataclasses.replace(table, fusers=tuple(with_weights(fuser, vgg16, weights) for fuser in table.fusers))
+        for key, table in narrowed(chosen, metrics, methods, kinds).items()
+    }
     _bench(chosen, out, grey, name=suite or name or "paper", request=_request(data, pairs, reading, external),
            device=device, jobs=jobs, scheduler=scheduler, timeout=timeout, fresh=fresh, replace=replace)  # fmt: skip
 
@@ -224,18 +229,19 @@ def _request(data: str | None, pairs: int | None, reading: "Reading", external: 
     )
 
 
-def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading | None" = None) -> "Suite":
+def _suite(name: str, data: str | None, pairs: int | None, reading: "Reading", published: str | None) -> "Suite":
     from fusebench.bench.catalogue import SUITES
     from fusebench.bench.suite import load
     from fusebench.datasets import catalogue
     from fusebench.datasets.reading import AS_STATED
 
     if ":" in name:
-        return load(name, lambda: catalogue.entries(data or "phantom", reading or AS_STATED, notice), pairs)
+        return load(name, lambda: catalogue.entries(data or "phantom", reading, notice), pairs)
     if name not in SUITES:
         raise ValueError(f"no suite is called {name!r}; known: {', '.join(SUITES)}")
     if name == "smoke":
-        if data is not None or pairs is not None or (reading or AS_STATED) != AS_STATED:
+        if data is not None or pairs is not None or reading != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
-    return SUITES[name](catalogue.entries(data or "phantom", reading or AS_STATED, notice), pairs)
+    entries = catalogue.entries(data or "phantom", reading, notice)
+    return SUITES[name](entries, pairs, **({"published": published} if name == "paper" else {}))

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fusebench.bench.cli.app import CNN, VGG16, Device, commands, complain, configure, jobs_or_cores, progress_bar, say
+from fusebench.bench.cli.app import (
+    CNN,
+    VGG16,
+    Device,
+    check_device,
+    commands,
+    complain,
+    jobs_or_cores,
+    progress_bar,
+    say,
+    with_weights,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,7 +47,7 @@ def contract_(
     from fusebench.fusers.catalogue import known, named
     from tabulate import tabulate
 
-    configure(device, vgg16, weights)
+    check_device(device)
     if ":" in fuser:
         cls = named(fuser)
         try:
@@ -46,7 +57,7 @@ def contract_(
             raise ValueError(f"{fuser}: {error}") from error
     else:
         made = parse(fuser, known())
-    findings = check(made, device)
+    findings = check(with_weights(made, vgg16, weights), device)
     rows = [("FAILED" if finding.problem else "ok", finding.clause, finding.problem) for finding in findings]
     say(tabulate(rows, tablefmt="plain", disable_numparse=True))
     if broken := sum(bool(finding.problem) for finding in findings):
