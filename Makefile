@@ -42,7 +42,7 @@ processors: .venv ## write docs/processors.md anew: what other instruction sets 
 	PYTHONPATH=tests .venv/bin/python tools/processors.py docs/processors.md
 
 train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
-	.venv/bin/python tools/train_multifocus.py fusers/multifocus.safetensors
+	.venv/bin/python tools/train_multifocus.py fusers/neural/multifocus.safetensors
 
 readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --out build/readme

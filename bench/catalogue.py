@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from fusebench.bench.external import External
+from fusebench.bench.external import AnyFuser, External
 from fusebench.bench.external import rows as external_rows
 from fusebench.bench.gate.record import smoke
 from fusebench.bench.paper import BY_LAYER, by_method, in_order, paper
@@ -14,7 +13,7 @@ from fusebench.datasets import catalogue as datasets
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
-from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
 
 
@@ -51,7 +50,7 @@ def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, 
         say(f"pairs without any method's image are left out: {', '.join(left)}")
     theirs = {row.name for row in rows}
     trivial = tuple(cls() for cls in TRIVIAL if cls.name not in theirs)
-    tables = {
+    tables: dict[str, tuple[tuple[AnyFuser, ...], tuple[Entry, ...]]] = {
         kind: ((*trivial, *_of_kinds(rows, {kind}, say)), _all(listed, pairs))
         for kind, listed in shown.items()
         if listed
@@ -80,15 +79,12 @@ def beside(suite: Suite, results: Path, say: Say = silent) -> Suite:
     return tables
 
 
-def _of_kinds(rows: tuple[External, ...], kinds: set[str], say: Say) -> tuple[Fuser, ...]:
-    """Give the methods that have results for one of these kinds, and say which have none.
-
-    They stand in a table: they have a name and options, and `work` knows that they are read, not called.
-    """
-    there = [row for row in rows if kinds & dict(row.folders).keys()]
+def _of_kinds(rows: tuple[External, ...], kinds: set[str], say: Say) -> tuple[External, ...]:
+    """Give the methods that have results for one of these kinds, and say which have none."""
+    there = tuple(row for row in rows if kinds & dict(row.folders).keys())
     if others := [row.name for row in rows if row not in there]:
         say(f"no results for {' or '.join(sorted(kinds))}, and so no row there: {', '.join(others)}")
-    return cast("tuple[Fuser, ...]", tuple(there))
+    return there
 
 
 def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
@@ -106,6 +102,7 @@ def suite_of(
     say: Say = silent,
     *,
     published: bool = False,
+    cnn_file: str | None = None,
 ) -> Suite:
     """Give a suite of the bench, or somebody else's as "module:NAME", on the pairs of a data set or a folder.
 
@@ -123,6 +120,8 @@ def suite_of(
         Is told what is worth knowing of the data.
     published
         Put the paper's numbers beside the suite paper.
+    cnn_file
+        The published weights of the multi-focus network, of which the suite paper then has a row.
 
     Raises
     ------
@@ -139,5 +138,5 @@ def suite_of(
         if data is not None or pairs is not None or reading != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
-    options = {"published": True} if published else {}
+    options = {"published": published, "cnn_file": cnn_file} if name == "paper" else {}
     return SUITES[name](datasets.entries(data or "phantom", reading, say), pairs, **options)

@@ -28,7 +28,7 @@ def check(fuser: Fuser, device: str = "cpu") -> list[Finding]:
 
     Examples
     --------
-    >>> from fusebench.fusers.trivial import Average
+    >>> from fusebench.fusers.pixel.trivial import Average
     >>> {finding.problem for finding in check(Average())}
     {''}
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fusebench.datasets import image
 from fusebench.datasets.pair import Entry, Pair
-from fusebench.fusers.base import NEVER_SHOWN
+from fusebench.fusers.base import NEVER_SHOWN, Fuser
 from torch import Tensor
 
 
@@ -62,7 +62,23 @@ class External:
         return [path for path in paths if path.is_file()]
 
 
-def rows(root: Path, entries: Iterable[Entry]) -> "tuple[External, ...]":
+# What has a row in a table: a fuser, which is called, or a method whose images are read.
+AnyFuser = Fuser | External
+
+
+def part(fusers: Iterable[AnyFuser]) -> tuple[list[Fuser], list[External]]:
+    """Part what is called from what is read. Nothing else in the bench asks which of the two a row is."""
+    called: list[Fuser] = []
+    read: list[External] = []
+    for fuser in fusers:
+        if isinstance(fuser, External):
+            read.append(fuser)
+        else:
+            called.append(fuser)
+    return called, read
+
+
+def rows(root: Path, entries: Iterable[Entry]) -> tuple[External, ...]:
     """Find the methods whose results a folder holds for these pairs, in alphabetical order.
 
     A result is ROOT/METHOD/KIND/NAME.png, ROOT/KIND/METHOD/NAME.png, as the bench itself writes them under fused/, or

@@ -4,7 +4,6 @@ The printed scores are claims: nothing is computed from them. The paper's images
 tables rests on one pair. Its CNN had its authors' weights, so its numbers stand beside `cnn[weights=published]` only.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fusebench.bench.engine.store import FEATURES, FUSED
+from fusebench.bench.external import AnyFuser
 from fusebench.bench.suite import Suite, Table, by_kind, select
 from fusebench.datasets import image
 from fusebench.datasets.pair import Entry
-from fusebench.fusers import multifocus_weights
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import TRIVIAL, known
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.vgg16_network import Network
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_network import Network
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from fusebench.metrics.mutual_information import MI, M
 from fusebench.metrics.profiles import PROFILES
 from fusebench.metrics.spatial_frequency import SF
@@ -101,20 +100,23 @@ METHODS: Mapping[int, Scores] = {
 NOTHING: Mapping[int, Scores] = MappingProxyType({})
 
 
-def paper(entries: Iterable[Entry], pairs: int | None = None, *, published: bool = False) -> Suite:
+def paper(
+    entries: Iterable[Entry], pairs: int | None = None, *, published: bool = False, cnn_file: str | None = None
+) -> Suite:
     """Build the seed paper's tables: 1 = the 13 layers on CT/MRI; 2, 3, 4 = methods on CT/MRI, CT/PET, SPECT/MRI.
 
     Any other kind of pair in the data gets a table of methods of its own behind them; a kind that is missing leaves
     its table out. Table 1 runs on one pair; where there is no CT/MRI, on the first kind there is. Methods of installed
-    plug-ins stand behind the bench's own. The scores that the paper printed stand beside real pairs if `published`:
-    they are of the paper's own pairs, and nobody has those.
+    plug-ins stand behind the bench's own, and behind them the multi-focus network with its authors' weights, where
+    `cnn_file` names their file. The scores that the paper printed stand beside real pairs if `published`: they are of
+    the paper's own pairs, and nobody has those.
     """
     kinds = in_order(entries)
     kind, listed = next(iter(kinds.items()))
     layers = (*(cls() for cls in TRIVIAL), *(VGG16LBFGS(layer=layer) for layer in LAYERS))
     methods: tuple[Fuser, ...] = tuple(cls() for cls in known())
-    if os.environ.get(multifocus_weights.VARIABLE):
-        methods = (*methods, MultiFocusCNN(weights="published"))
+    if cnn_file:
+        methods = (*methods, MultiFocusCNN(weights="published", weights_file=cnn_file))
     claimed = TABLE_1 if published and KINDS.get(_canonical(kind)) == 2 else {}
     first = select(listed, pairs)[:1]
     return {
@@ -138,6 +140,7 @@ def write_features(suite: Suite, out: Path) -> Path | None:
     if BY_LAYER not in suite:
         return None
     pair = suite[BY_LAYER].entries[0].read()
+    files = {label(fuser): str(getattr(fuser, "weights_file", "")) for fuser in suite[BY_LAYER].fusers}
     folder = out / FUSED / pair.dataset
     paths = {layer: folder / label(VGG16LBFGS(layer=layer)) / f"{pair.name}.png" for layer in FEATURE_LAYERS}
     if not all(path.is_file() for path in paths.values()):
@@ -145,7 +148,7 @@ def write_features(suite: Suite, out: Path) -> Path | None:
     arrays: dict[str, npt.NDArray[np.float32]] = {}
     for layer, path in paths.items():
         images = {"a": pair.a, "b": pair.b, "blend": (pair.a + pair.b) / 2, "fused": image.read(path)[0]}
-        network = Network(layer, pair.a)
+        network = Network(layer, pair.a, files.get(label(VGG16LBFGS(layer=layer)), ""))
         features = {name: network.features(255 * x[None])[0] for name, x in images.items()}
         energy = torch.maximum(features["a"], features["b"]).square().sum(dim=(1, 2))
         strongest = energy.argsort(descending=True)[:CHANNELS]
@@ -169,7 +172,7 @@ def in_order(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 def by_method(
     title: str,
-    kinds: Mapping[str, tuple[tuple[Fuser, ...], tuple[Entry, ...]]],
+    kinds: Mapping[str, tuple[tuple[AnyFuser, ...], tuple[Entry, ...]]],
     published: Mapping[int, Scores] = NOTHING,
 ) -> Suite:
     """Give each kind its table of methods, numbered as the paper does and beyond, beside what was published in it."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from fusebench.bench.external import AnyFuser
 from fusebench.bench.suite import Suite
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import GROUP, TRIVIAL
 
 # 1 had no number and named neither the data nor how they were read; 2 did not say which metrics are shown.
@@ -87,7 +88,7 @@ def items(description: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
             yield dataset, pair, fuser["label"]
 
 
-def _made(fuser: Fuser) -> dict[str, Any]:
+def _made(fuser: AnyFuser) -> dict[str, Any]:
     """Give a fuser's class and every option, but for those that say where something lies."""
     fields = dataclasses.fields(fuser)  # type: ignore[arg-type]  # a Protocol cannot say "dataclass"
     options = {f.name: getattr(fuser, f.name) for f in fields if not f.metadata.get("never_shown")}

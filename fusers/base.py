@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Protocol, get_type_hints
 
 from torch import Tensor
 
@@ -13,10 +13,21 @@ class Fuser(Protocol):
 
     `a`, `b` and the result are tensors of shape (N, H, W), float32, in [0, 1], on one device. The leading axis is
     free: fusing a batch gives what fusing its pairs one by one gives. A fuser is a frozen dataclass; its fields
-    are the method's options, checked when it is made, and name its row (`label`). One that does not take every size
-    has an attribute `least`, the smallest height and width it takes; one that reads a file names its digest in an
-    attribute `weights_sha256`. One whose 8-bit image depends on the processor has an attribute `drift`, the largest
-    change of a score that this makes, relative to the score or to 0.001.
+    are the method's options, checked when it is made, and name its row (`label`).
+
+    A fuser may have these attributes too. The bench asks every fuser for them:
+
+    `least`
+        The smallest height and width it takes. Without it every size is fused.
+    `weights_sha256`
+        The digest of the file it reads, such as a network's weights: fused images are kept by it. None where what is
+        read changes no image. Where there is a digest, fields that are never shown do not count for what an image is.
+    `trace`
+        A method (a, b) -> Trace that fuses one pair, a and b of shape (H, W), and tells the losses on the way. A run
+        calls it instead of the fuser and writes the losses down.
+    `drift`
+        Where the 8-bit image depends on the processor: the largest change of a score that this makes, relative to the
+        score or to 0.001.
     """
 
     name: ClassVar[str]
@@ -24,6 +35,48 @@ class Fuser(Protocol):
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
         ...
+
+
+class Named(Protocol):
+    """What has a row in a table: a fuser, or anything else with a name and fields."""
+
+    @property
+    def name(self) -> str:
+        """The name of the method."""
+        ...
+
+
+class Trace(NamedTuple):
+    """How an iterative method fused one pair.
+
+    Attributes
+    ----------
+    image
+        The fused image, shape (H, W), float32, clipped to [0, 1].
+    losses
+        The loss at every evaluation, in their order; a line search may try a step that is worse and take it back.
+    rounds
+        For each round the number of evaluations made by its end; `losses[rounds[k - 1]:rounds[k]]` is round k. A method
+        without rounds has one.
+    approach
+        The number of evaluations of other losses that led to the start, which are not in `losses`.
+    """
+
+    image: Tensor
+    losses: tuple[float, ...]
+    rounds: tuple[int, ...]
+    approach: int = 0
+
+    @property
+    def evaluations(self) -> int:
+        """Number of evaluations of the loss."""
+        return len(self.losses)
+
+    @property
+    def round_losses(self) -> tuple[float, ...]:
+        """The least loss of each round, which is the loss of the image it ended with."""
+        starts = (0, *self.rounds[:-1])
+        return tuple(min(self.losses[start:end]) for start, end in zip(starts, self.rounds, strict=True))
 
 
 # The label says what distinguishes a method: every option that is not at its default, and those the field always
@@ -54,12 +107,12 @@ def check_class(cls: Any) -> None:
         raise TypeError(f"{cls.__name__} has no __call__")
 
 
-def label(fuser: Fuser) -> str:
+def label(fuser: Named) -> str:
     """Name a fuser's row: its name, then the options that differ from the defaults.
 
     Examples
     --------
-    >>> from fusebench.fusers.wavelet import Wavelet
+    >>> from fusebench.fusers.pixel.wavelet import Wavelet
     >>> label(Wavelet()), label(Wavelet(levels=2))
     ('wavelet', 'wavelet[levels=2]')
     """
@@ -82,7 +135,7 @@ def parse(text: str, known: Iterable[type[Fuser]]) -> Fuser:
 
     Examples
     --------
-    >>> from fusebench.fusers.wavelet import Wavelet
+    >>> from fusebench.fusers.pixel.wavelet import Wavelet
     >>> parse("wavelet[levels=2,wavelet=db4]", [Wavelet])
     Wavelet(wavelet='db4', levels=2)
     """

@@ -10,12 +10,12 @@ from typing import Any
 
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label
-from fusebench.fusers.contourlet import Contourlet
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.nsct import NSCT
-from fusebench.fusers.trivial import Average, Maximum, SourceA, SourceB
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.contourlet import Contourlet
+from fusebench.fusers.pixel.nsct import NSCT
+from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
+from fusebench.fusers.pixel.wavelet import Wavelet
 
 # What no method should lose to; tables set these rows apart.
 TRIVIAL: tuple[type[Fuser], ...] = (SourceA, SourceB, Average, Maximum)
@@ -75,7 +75,7 @@ def named(where: str) -> Any:
 
     Examples
     --------
-    >>> named("fusebench.fusers.wavelet:Wavelet").name
+    >>> named("fusebench.fusers.pixel.wavelet:Wavelet").name
     'wavelet'
     """
     module, colon, name = where.partition(":")

@@ -14,7 +14,7 @@ import torch
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import NEVER_SHOWN, Fuser
-from fusebench.fusers.trivial import Average
+from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
 from torch import Tensor
 

@@ -19,7 +19,7 @@ import onnx
 import pytest
 from fusebench.bench import cli
 from fusebench.bench.engine import store
-from fusebench.fusers import multifocus_weights, vgg16_weights
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from scipy.io import savemat

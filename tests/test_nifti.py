@@ -13,7 +13,7 @@ from fusebench.bench.paper import FIGURES
 from fusebench.bench.suite import Table, select
 from fusebench.datasets import formats, layouts, nifti
 from fusebench.datasets.reading import Reading, Window
-from fusebench.fusers.trivial import Average
+from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
 from fusebench.reports import figures, results, tables
 from nibabel.processing import resample_from_to

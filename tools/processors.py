@@ -18,9 +18,9 @@ from fusebench.bench.gate.changes import change
 from fusebench.bench.suite import select
 from fusebench.datasets import layouts, phantom
 from fusebench.datasets.pair import Pair
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.trivial import Average, Maximum
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.pixel.trivial import Average, Maximum
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from processor_paths import PATHS, run
 from torch import Tensor

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from fusebench.datasets import photographs
-from fusebench.fusers import multifocus
-from fusebench.fusers.multifocus_weights import CHANNELS, OWN_FILE, from_tensors
+from fusebench.fusers.neural import multifocus
+from fusebench.fusers.neural.multifocus_weights import CHANNELS, OWN_FILE, from_tensors
 from safetensors.torch import save
 from torch import Tensor
 
@@ -100,4 +100,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else f"fusers/{OWN_FILE}"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else f"fusers/neural/{OWN_FILE}"))

@@ -5,14 +5,17 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from fusebench.bench.engine.plan import Progress
     from fusebench.datasets.reading import Reading
+
+T = TypeVar("T")
 
 commands = typer.Typer(
     name="fusebench",
@@ -174,10 +177,9 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def configure(device: str, vgg16: str | None, cnn: str | None) -> None:
-    """Check that there is such a device, and say to the process where its weights lie."""
+def check_device(device: str) -> None:
+    """Refuse a device that is not there."""
     import torch
-    from fusebench.fusers import multifocus_weights, vgg16_weights
 
     if not device.startswith(("cpu", "cuda")):
         raise ValueError(f"--device {device}: expected cpu, or cuda with a GPU")
@@ -186,11 +188,14 @@ def configure(device: str, vgg16: str | None, cnn: str | None) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {device}: {reason}; expected cpu, or cuda with a GPU") from error
-    # They say where a verified network lies, so they are the process's business and no fuser's option.
-    if vgg16:
-        os.environ[vgg16_weights.VARIABLE] = vgg16
-    if cnn:
-        os.environ[multifocus_weights.VARIABLE] = cnn
+
+
+def with_weights(fuser: T, vgg16: str | None, cnn: str | None) -> T:
+    """Say to a fuser where its network lies: the file of the option of its name, unless it names one itself."""
+    file = {"vgg16": vgg16, "cnn": cnn}.get(str(getattr(fuser, "name", "")))
+    if not file or getattr(fuser, "weights_file", None) != "":
+        return fuser
+    return replace(fuser, weights_file=file)  # type: ignore[type-var]  # a Protocol cannot say "dataclass"
 
 
 def reading_of(

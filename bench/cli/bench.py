@@ -1,5 +1,6 @@
 """Commands that run or report: bench | score-dir | report."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
@@ -24,14 +25,15 @@ from fusebench.bench.cli.app import (
     Replace,
     Scheduler,
     Windows,
+    check_device,
     commands,
     complain,
-    configure,
     jobs_or_cores,
     notice,
     progress_bar,
     reading_of,
     say,
+    with_weights,
 )
 
 if TYPE_CHECKING:
@@ -112,14 +114,17 @@ def bench_(
     from fusebench.bench.catalogue import beside, suite_of
     from fusebench.bench.suite import narrowed
 
-    configure(device, vgg16, weights)
+    check_device(device)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
     reading = reading_of(window, axis, interpolation, pseudo_colour, case)
-    chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published)
+    chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published, cnn_file=weights)
     if external is not None:
         chosen = beside(chosen, external, notice)
-    chosen = narrowed(chosen, metrics, methods, kinds)
+    chosen = {
+        key: dataclasses.replace(table, fusers=tuple(with_weights(fuser, vgg16, weights) for fuser in table.fusers))
+        for key, table in narrowed(chosen, metrics, methods, kinds).items()
+    }
     _bench(
         chosen,
         out,

@@ -16,13 +16,14 @@ from fusebench.bench.cli.app import (
     Interpolation,
     PseudoColour,
     Windows,
+    check_device,
     commands,
     complain,
-    configure,
     notice,
     progress_bar,
     reading_of_two,
     say,
+    with_weights,
 )
 
 
@@ -60,12 +61,11 @@ def fuse_(
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label, parse
     from fusebench.fusers.catalogue import known
-    from fusebench.fusers.multifocus import MultiFocusCNN
 
-    configure(device, vgg16, weights)
-    fuser = parse(method, known())
-    if weights and isinstance(fuser, MultiFocusCNN) and "weights=" not in method.replace(" ", ""):
-        fuser = replace(fuser, weights="published")
+    check_device(device)
+    fuser = with_weights(parse(method, known()), vgg16, weights)
+    if weights and fuser.name == "cnn" and "weights=" not in method.replace(" ", ""):
+        fuser = replace(fuser, weights="published")  # type: ignore[type-var]  # a Protocol
     if out.suffix.lower() not in image.LOSSLESS:
         raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
     if out.exists() and any(out.samefile(source) for source in (a, b) if source.exists()):

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import CNN, VGG16, Device, commands, complain, configure, say
+from fusebench.bench.cli.app import CNN, VGG16, Device, check_device, commands, complain, say, with_weights
 
 
 @commands.command(name="test-fuser", epilog="Example: fusebench test-fuser mymethods.guided:GuidedFilter")
@@ -19,7 +19,7 @@ def contract_(
     from fusebench.fusers.catalogue import known, named
     from tabulate import tabulate
 
-    configure(device, vgg16, weights)
+    check_device(device)
     if ":" in fuser:
         cls = named(fuser)
         try:
@@ -29,7 +29,7 @@ def contract_(
             raise ValueError(f"{fuser}: {error}") from error
     else:
         made = parse(fuser, known())
-    findings = check(made, device)
+    findings = check(with_weights(made, vgg16, weights), device)
     rows = [("FAILED" if finding.problem else "ok", finding.clause, finding.problem) for finding in findings]
     say(tabulate(rows, tablefmt="plain", disable_numparse=True))
     if broken := sum(bool(finding.problem) for finding in findings):

@@ -15,9 +15,9 @@ import torch
 from fusebench.bench.engine import keys
 from fusebench.bench.engine.pool import AGAIN, LOST, Pool, Submit
 from fusebench.bench.engine.work import Outcome, Row, Task, work
-from fusebench.bench.external import External
-from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.trivial import SourceA
+from fusebench.bench.external import AnyFuser, part
+from fusebench.fusers.base import label
+from fusebench.fusers.pixel.trivial import SourceA
 from fusebench.metrics.base import Metric
 
 ANSWER = 10  # seconds for a scheduler's answer
@@ -136,7 +136,7 @@ class _Question(NamedTuple):
     tasks: tuple[Task, ...]
     metrics: tuple[Metric, ...]
     code: dict[str, object]
-    weights: dict[Fuser, object]
+    weights: dict[AnyFuser, str | None]
 
 
 def _question(tasks: Sequence[Task]) -> _Question:
@@ -146,12 +146,10 @@ def _question(tasks: Sequence[Task]) -> _Question:
     first: dict[str, Task] = {}
     for task in tasks:
         first.setdefault(task.entries[0].dataset, task)
-    # The cheapest fuser stands for all that are called; of those whose results are files, the files are read too.
-    small = [
-        Task(task.entries[:1], task.sha256[:1], (Row(fuser, ()),))
-        for task in first.values()
-        for fuser in (SourceA(), *(fuser for fuser in fusers if isinstance(fuser, External)))
-    ]
+    # The cheapest fuser stands for all that are called; of methods whose images are read, the files are read too.
+    _, read = part(fusers)
+    asked: list[AnyFuser] = [SourceA(), *read]
+    small = [Task(task.entries[:1], task.sha256[:1], (Row(fuser, ()),)) for task in first.values() for fuser in asked]
     return _Question(
         keys.installed(),
         tuple(task for task in small if not _failure(task)),

@@ -21,12 +21,9 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-from fusebench.bench.external import External
-from fusebench.fusers import multifocus_weights, vgg16_weights
-from fusebench.fusers.base import Fuser, label
+from fusebench.bench.external import AnyFuser, part
+from fusebench.fusers.base import label
 from fusebench.fusers.foreign import INSTALLED, home
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
 from fusebench.metrics.base import Metric
 
 # Distributions that are known by their versions, and the names they are imported by.
@@ -50,7 +47,7 @@ class Keys:
     def __init__(self, device: str) -> None:
         source = cache(_source)
         self.code = cache(lambda module: code(module, source))
-        self._weights: Callable[[Any], tuple[str, str] | None] = cache(weights)
+        self._weights: Callable[[Any], str | None] = cache(weights)
         self._environment = [device.partition(":")[0], environment()]
 
     def pixels(self, sha256: Sequence[str], index: int, size: tuple[int, int]) -> str:
@@ -61,15 +58,24 @@ class Keys:
         """
         return _digest([sha256, index, size, self._environment])
 
-    def fused(self, pixels: str, fuser: Fuser, dataset: str, pair: str) -> str | None:
-        """Key of a fuser's image of a pair."""
+    def fused(self, pixels: str, fuser: AnyFuser, dataset: str, pair: str) -> str | None:
+        """Key of a fuser's image of a pair.
+
+        Every option counts, shown in the label or not. Of what is read it counts what it is and not where it lies: of
+        results the files' digests; and of a fuser that names the digest of its weights no field that is never shown.
+        """
         if (code := self.code(home(type(fuser)))) is None:
             return None
-        # Every option counts, shown in the label or not; of results not where they lie but what they are.
-        options: object = [repr(getattr(fuser, f.name)) for f in fields(fuser)]  # type: ignore[arg-type]  # a Protocol
-        if isinstance(fuser, External):
-            options = fuser.sha256(dataset, pair)
-        return _digest([pixels, label(fuser), options, code, self._weights(fuser)])
+        digest = self._weights(fuser)
+        called, read = part([fuser])
+        options = [
+            repr(getattr(made, f.name))
+            for made in called
+            for f in fields(made)  # type: ignore[arg-type]  # a Protocol cannot say "dataclass"
+            if digest is None or not f.metadata.get("never_shown")
+        ]
+        files = [external.sha256(dataset, pair) for external in read]
+        return _digest([pixels, label(fuser), options, files, code, digest])
 
     def score(self, pixels: str, fused: str, metric: Metric) -> str | None:
         """Key of a metric's score of an image, which is named by its digest."""
@@ -99,21 +105,16 @@ def _digest(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def weights(fuser: Fuser) -> tuple[str, str] | None:
-    """Name the network a fuser needs, and its digest; a fuser from elsewhere says it in an attribute `weights_sha256`.
+def weights(fuser: object) -> str | None:
+    """Give the digest of what a fuser reads, which it says in an attribute `weights_sha256`; None where it does not.
 
     Raises
     ------
     ValueError
         If the weights are missing or wrong.
     """
-    if isinstance(fuser, VGG16LBFGS):
-        vgg16_weights.load()
-        return "vgg16", vgg16_weights.SHA256
-    if isinstance(fuser, MultiFocusCNN):
-        return f"cnn, {fuser.weights}", multifocus_weights.load(fuser.weights).sha256
     found = getattr(fuser, "weights_sha256", None)
-    return None if found is None else (label(fuser), str(found))
+    return None if found is None else str(found)
 
 
 def environment() -> dict[str, str]:
@@ -143,7 +144,7 @@ def code(module: str, source: Callable[[str], bytes | None] | None = None) -> st
 
     Examples
     --------
-    >>> code("fusebench.fusers.trivial") == code("fusebench.fusers.wavelet")
+    >>> code("fusebench.fusers.pixel.trivial") == code("fusebench.fusers.pixel.wavelet")
     False
     >>> code("builtins") is None
     True

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeVar
 from fusebench.bench.engine.keys import Keys, weights
 from fusebench.bench.engine.store import Name
 from fusebench.bench.engine.work import Row, Task, pixels_sha256
-from fusebench.bench.external import External
+from fusebench.bench.external import AnyFuser, part
 from fusebench.bench.suite import Suite
 from fusebench.datasets.pair import Entry
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.metrics.base import Metric
 
@@ -109,7 +109,7 @@ def make_plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, time
             pixels = known.pixels(task.sha256, index, seen[entry.dataset, entry.name].size)
             key = known.fused(pixels, row.fuser, entry.dataset, entry.name) if label(row.fuser) not in doubts else None
             items[entry.dataset, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
-    named = dict(filter(None, (weights(fuser) for fuser in fusers)))
+    named = {label(fuser): digest for fuser in fusers if (digest := weights(fuser)) is not None}
     return Plan(tasks, items, known, doubts, entries, seen, named)
 
 
@@ -130,11 +130,13 @@ def _rows(
     share a task; any other fuser has one of its own, so that work is spread evenly.
     """
     wanted = _wanted(suite)
+    classical = {cls.name for cls in CLASSICAL}
     for table in suite.values():
         groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
         for entry in table.entries:
             groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
-        cheap = [fuser for fuser in table.fusers if isinstance(fuser, (*CLASSICAL, External))]
+        _, read = part(table.fusers)
+        cheap = [fuser for fuser in table.fusers if fuser in read or fuser.name in classical]
         clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
         for group in groups.values():
             for start, cluster in product(range(0, len(group), most), clusters):
@@ -151,7 +153,7 @@ def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:
 
 
 def _alike(
-    cluster: Sequence[Fuser], batch: Sequence[Entry], wanted: dict[Name, tuple[Metric, ...]]
+    cluster: Sequence[AnyFuser], batch: Sequence[Entry], wanted: dict[Name, tuple[Metric, ...]]
 ) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
     """Group the fusers of a cluster by the pairs they run on.
 

@@ -18,10 +18,11 @@ from fusebench.bench.engine.journal import Journal, Line
 from fusebench.bench.engine.plan import Item, Plan, Progress, describe_pairs, make_plan, read_pairs, unique
 from fusebench.bench.engine.store import Failure, Loss, Name, Result, Seconds, image_path
 from fusebench.bench.engine.work import Outcome, Task
+from fusebench.bench.external import AnyFuser
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, check
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, label
+from fusebench.fusers.base import label
 from fusebench.metrics.base import Metric
 
 
@@ -206,7 +207,7 @@ def _compute(
 def _open_tasks(plan: Plan, there: dict[Name, tuple[Metric, ...]]) -> list[Task]:
     """Give the tasks that are left. A batch is computed whole, even where only one of its images is missing."""
     tasks = []
-    tested: set[Fuser] = set()
+    tested: set[AnyFuser] = set()
     for task in plan.tasks:
         rows = []
         for row in task.rows:

@@ -3,21 +3,22 @@
 import hashlib
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from fusebench.bench.engine.deadline import deadline
-from fusebench.bench.external import External
+from fusebench.bench.external import AnyFuser, part
 from fusebench.datasets import colour
 from fusebench.datasets.image import from_png, png, quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.base import Fuser, Trace, label
 from fusebench.metrics.base import Metric, sharing
 from torch import Tensor
+
+T = TypeVar("T")
 
 Losses = tuple[tuple[int, int, float], ...]  # (round, evaluation, loss) of an iterative fuser
 
@@ -29,7 +30,7 @@ class Row(NamedTuple):
     Else a pair is fused, `twice` to see whether that gives the same.
     """
 
-    fuser: Fuser
+    fuser: AnyFuser
     metrics: tuple[Metric, ...]
     fused: tuple[bytes, ...] = ()
     twice: bool = False
@@ -127,12 +128,7 @@ def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
 
     What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
     """
-    # A copy, so that one fuser cannot spoil the sources of the next.
-    mine = a.clone(), b.clone()
-    fused = fuser(*mine)
-    if not (torch.equal(mine[0], a) and torch.equal(mine[1], b)):
-        raise ValueError(f"{label(fuser)} changed its sources")
-    return _checked(fuser, fused, a)
+    return _checked(fuser, _called(fuser, fuser, a, b), a)
 
 
 class _Done(NamedTuple):
@@ -149,7 +145,7 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
     if row.fused:
         return _Done(torch.stack([from_png(content) for content in row.fused]).to(a.device), [()] * len(pairs))
 
-    def fused(fuser: Fuser) -> _Done:
+    def fused(fuser: AnyFuser) -> _Done:
         with deadline(timeout and timeout * len(pairs)):
             return _fuse(fuser, pairs, a, b)
 
@@ -157,7 +153,7 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
         start = _clock(a)
         done = fused(row.fuser)
         seconds = _clock(a) - start
-        done = done._replace(seconds=None if isinstance(row.fuser, External) else seconds / len(pairs))
+        done = done._replace(seconds=seconds / len(pairs) if part([row.fuser])[0] else None)
         # Made anew, it reads again what it reads when it is made.
         second = fused(replace(row.fuser)) if row.twice else done  # type: ignore[type-var]  # no dataclass to mypy
     if torch.equal(done.fused, second.fused):
@@ -166,19 +162,26 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
     return done._replace(doubt=f"two calls differ by up to {most} grey levels")
 
 
-def _fuse(fuser: Fuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done:
-    """Fuse and quantise, and keep what two kinds of row have besides: losses, and files instead of a call."""
-    if isinstance(fuser, VGG16LBFGS):
-        # The curve of figure 5 is made on the way and costs nothing; the call alone would throw it away.
-        traces = [fuser.trace(x, y) for x, y in zip(a, b, strict=True)]
-        losses: list[Losses] = [
-            tuple((1 + bisect_right(trace.rounds, n), 1 + n, loss) for n, loss in enumerate(trace.losses))
-            for trace in traces
-        ]
-        return _Done(_checked(fuser, torch.stack([trace.image for trace in traces]), a), losses)
-    if isinstance(fuser, External):
-        return _Done(_checked(fuser, torch.stack([fuser.read(pair) for pair in pairs]).to(a), a), [()] * len(pairs))
-    return _Done(fuse(fuser, a, b), [()] * len(pairs))
+def _fuse(fuser: AnyFuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done:
+    """Fuse a batch and quantise it, or read its images; with the losses of a fuser that tells them."""
+    called, read = part([fuser])
+    for external in read:
+        images = torch.stack([external.read(pair) for pair in pairs]).to(a)
+        return _Done(_checked(external, images, a), [()] * len(pairs))
+    (made,) = called
+    if (trace := getattr(made, "trace", None)) is None:
+        return _Done(fuse(made, a, b), [()] * len(pairs))
+
+    def traced(a: Tensor, b: Tensor) -> list[Trace]:
+        return [trace(x, y) for x, y in zip(a, b, strict=True)]
+
+    # The losses are computed on the way and cost nothing; the call alone would throw them away.
+    traces = _called(made, traced, a, b)
+    losses: list[Losses] = [
+        tuple((1 + bisect_right(trace.rounds, n), 1 + n, loss) for n, loss in enumerate(trace.losses))
+        for trace in traces
+    ]
+    return _Done(_checked(made, torch.stack([trace.image for trace in traces]), a), losses)
 
 
 def _clock(like: Tensor) -> float:
@@ -188,7 +191,16 @@ def _clock(like: Tensor) -> float:
     return time.perf_counter()
 
 
-def _checked(fuser: Fuser, fused: Tensor, like: Tensor) -> Tensor:
+def _called(fuser: Fuser, call: Callable[[Tensor, Tensor], T], a: Tensor, b: Tensor) -> T:
+    """Call a fuser with copies of the sources, which the next fuser needs untouched, and say if it changed them."""
+    mine = a.clone(), b.clone()
+    made = call(*mine)
+    if not (torch.equal(mine[0], a) and torch.equal(mine[1], b)):
+        raise ValueError(f"{label(fuser)} changed its sources")
+    return made
+
+
+def _checked(fuser: AnyFuser, fused: Tensor, like: Tensor) -> Tensor:
     if not isinstance(fused, Tensor) or fused.shape != like.shape or not fused.is_floating_point():
         found = f"{fused.dtype} {tuple(fused.shape)}" if isinstance(fused, Tensor) else type(fused).__name__
         raise ValueError(f"{label(fuser)} returned {found}, expected float {tuple(like.shape)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fusebench.bench.engine.store import SCORES, Result, parse_rows, read_rows
-from fusebench.fusers.base import Fuser, label, parse
+from fusebench.fusers.base import Named, label, parse
 from fusebench.fusers.catalogue import known
 from fusebench.metrics.base import Metric
 from fusebench.metrics.catalogue import METRICS
@@ -78,7 +78,7 @@ def change(old: float, new: float) -> float:
     return abs(new - old) / max(abs(old), FLOOR) if math.isfinite(old) and math.isfinite(new) else math.inf
 
 
-def stated(fusers: Iterable[Fuser] = (), metrics: Iterable[Metric] = METRICS) -> Tolerance:
+def stated(fusers: Iterable[Named] = (), metrics: Iterable[Metric] = METRICS) -> Tolerance:
     """Give the largest `change` that is still the same score, as fusers and metrics state it.
 
     A metric says what rounding makes of its score (`Metric.rounding`), and a fuser what it makes of the scores of its

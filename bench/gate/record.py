@@ -12,11 +12,11 @@ from fusebench.bench.gate.changes import Change, changes, read_scores, stated
 from fusebench.bench.suite import Suite, Table, middle_slices
 from fusebench.datasets import phantom
 from fusebench.fusers.catalogue import FUSERS
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.trivial import Average, SourceA, SourceB
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.vgg16_weights import LAYERS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_weights import LAYERS
+from fusebench.fusers.pixel.trivial import Average, SourceA, SourceB
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from fusebench.bench import cli
-from fusebench.fusers import multifocus_weights, vgg16_weights
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 
 
 @pytest.fixture

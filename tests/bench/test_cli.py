@@ -13,8 +13,8 @@ from fusebench.bench import catalogue, cli
 from fusebench.bench.gate.changes import read_scores
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets import image, phantom
-from fusebench.fusers import multifocus_weights, vgg16_weights
-from fusebench.fusers.trivial import Average, Maximum
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
+from fusebench.fusers.pixel.trivial import Average, Maximum
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES
 from PIL import Image
@@ -36,7 +36,7 @@ def sources(tmp_path: Path) -> tuple[Path, Path]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the suites small: trivial fusers on small synthetic pairs."""
 
-    def table(*_: object) -> Suite:
+    def table(*_: object, **__: object) -> Suite:
         pairs = phantom.entries(["CT-PET"], 64)[50:52]
         return {"table3": Table("Methods, CT-PET", (Average(), Maximum()), pairs, PROFILES["seed"])}
 

@@ -20,9 +20,9 @@ from fusebench.bench.engine.work import Row, Task, pixels_sha256
 from fusebench.bench.external import External
 from fusebench.datasets.image import png
 from fusebench.datasets.pair import Pair
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.trivial import Average, Maximum
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.pixel.trivial import Average, Maximum
+from fusebench.fusers.pixel.wavelet import Wavelet
 from run_files import contents
 
 pytest.importorskip("distributed")

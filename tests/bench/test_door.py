@@ -15,7 +15,7 @@ from fusebench.bench.contract import check
 from fusebench.datasets import phantom
 from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
-from fusebench.fusers.nsct import NSCT
+from fusebench.fusers.pixel.nsct import NSCT
 from fusebench.metrics import profiles
 from PIL import Image
 

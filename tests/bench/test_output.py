@@ -13,7 +13,7 @@ from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import Fuser
-from fusebench.fusers.trivial import Average, Maximum
+from fusebench.fusers.pixel.trivial import Average, Maximum
 from fusebench.metrics.spatial_frequency import SF
 
 

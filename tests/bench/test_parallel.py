@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from fusebench.bench.engine import run
 from fusebench.bench.engine.deadline import deadline
-from fusebench.fusers.trivial import Average, Maximum
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.trivial import Average, Maximum
+from fusebench.fusers.pixel.wavelet import Wavelet
 from run_files import contents
 
 

@@ -11,8 +11,8 @@ from fusebench.bench.gate.record import moved, recompute, smoke
 from fusebench.bench.suite import Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import label
-from fusebench.fusers.trivial import Average, SourceA
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.pixel.trivial import Average, SourceA
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES, score
 

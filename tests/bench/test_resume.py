@@ -21,8 +21,8 @@ from fusebench.bench.engine.journal import Journal, Line
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import Fuser
-from fusebench.fusers.trivial import Average, Maximum, SourceA
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.contrast import SD
 from fusebench.metrics.mutual_information import EN, MI
 from fusebench.metrics.spatial_frequency import SF
@@ -212,13 +212,14 @@ def test_the_digest_of_code_follows_imports_within_a_package(tmp_path: Path, mon
         assert (digest() != before) is counts, path
         before = digest()
     # A fuser of the bench does not depend on another one's code, but on what it imports.
-    wavelet = keys.code("fusebench.fusers.wavelet")
+    wavelet = keys.code("fusebench.fusers.pixel.wavelet")
 
     def commented(end: str) -> Callable[[str], bytes | None]:
         return lambda name: (text := keys._source(name)) and text + b"# changed\n" * name.endswith(end)
 
-    assert keys.code("fusebench.fusers.wavelet", commented("rules")) not in {wavelet, None}
-    assert keys.code("fusebench.fusers.wavelet", commented("nsct")) == wavelet
+    assert keys.code("fusebench.fusers.pixel.wavelet", commented("rules.activity")) not in {wavelet, None}
+    assert keys.code("fusebench.fusers.pixel.wavelet", commented("transforms.wavelet")) not in {wavelet, None}
+    assert keys.code("fusebench.fusers.pixel.wavelet", commented("nsct")) == wavelet
 
 
 @pytest.mark.parametrize("damage", ["cut the last line", "spoil a line", "spoil an image", "remove an image"])

@@ -28,10 +28,10 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import Reading, parse_windows
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
-from fusebench.fusers.trivial import Average, Maximum
-from fusebench.fusers.vgg16 import VGG16LBFGS, Trace
-from fusebench.fusers.vgg16_weights import LAYERS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS, Trace
+from fusebench.fusers.neural.vgg16_weights import LAYERS
+from fusebench.fusers.pixel.trivial import Average, Maximum
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.base import scaled
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import EN, MI, entropy
@@ -86,7 +86,7 @@ def test_run_json_says_what_was_run(tmp_path: Path) -> None:
     assert description["weights"] == {}
     assert description["schema"] == 3
     (fuser,) = description["tables"]["table1"]["fusers"]
-    assert (fuser["class"], fuser["options"]) == ("fusebench.fusers.trivial:Average", {})
+    assert (fuser["class"], fuser["options"]) == ("fusebench.fusers.pixel.trivial:Average", {})
     (metric,) = description["tables"]["table1"]["metrics"]
     assert (metric["name"], metric["convention"], metric["source"]) == (SF.name, SF.convention, SF.source)
 

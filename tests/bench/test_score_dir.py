@@ -21,7 +21,7 @@ from fusebench.datasets import image, layouts, phantom
 from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import CLASSICAL
-from fusebench.fusers.trivial import Average
+from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.profiles import PROFILES
 from PIL import Image
 
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_takes_no_result_with_it(data: Path, tmp_path: Path
     assert running.returncode == 0
     assert "Traceback" not in said
     assert "Broken pipe" not in said
-    assert said.splitlines()[-1].startswith("written: out/scores.csv")
+    assert said.splitlines()[-1].startswith("written: out/report.html, scores.csv")
     assert (tmp_path / "out" / "figures" / "figure9.png").is_file()
 
 

@@ -6,9 +6,9 @@ from fusebench.bench.paper import paper
 from fusebench.bench.suite import Table, narrowed
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import label
-from fusebench.fusers.trivial import Average, Maximum
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.trivial import Average, Maximum
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.mutual_information import MI
 from fusebench.metrics.profiles import PROFILES, chosen
 from fusebench.metrics.spatial_frequency import SF

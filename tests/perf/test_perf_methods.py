@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.contourlet import Contourlet
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.nsct import NSCT
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.pixel.contourlet import Contourlet
+from fusebench.fusers.pixel.nsct import NSCT
+from fusebench.fusers.pixel.wavelet import Wavelet
 from pytest_benchmark.fixture import BenchmarkFixture
 
 pytestmark = pytest.mark.perf

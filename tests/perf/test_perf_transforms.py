@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import pywt
 import torch
-from fusebench.fusers import contourlet, nsct
+from fusebench.fusers.transforms import contourlet, nsct
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
@@ -16,11 +16,11 @@ def by_wavelet(x: Tensor) -> Tensor:
 
 
 def by_contourlet(x: Tensor) -> Tensor:
-    return contourlet.reconstruct(*contourlet.decompose(x), x.shape[1:])
+    return contourlet.reconstruct(contourlet.decompose(x))
 
 
 def by_nsct(x: Tensor) -> Tensor:
-    return nsct.reconstruct(*nsct.decompose(x))
+    return nsct.reconstruct(nsct.decompose(x))
 
 
 @pytest.mark.perf

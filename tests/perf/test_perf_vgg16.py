@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import vgg16, vgg16_weights
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.vgg16_network import BGR_MEANS, Network
-from fusebench.fusers.vgg16_weights import CHANNELS, LAYERS
+from fusebench.fusers.neural import vgg16, vgg16_weights
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_network import BGR_MEANS, Network
+from fusebench.fusers.neural.vgg16_weights import CHANNELS, LAYERS
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 

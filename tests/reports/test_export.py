@@ -12,8 +12,8 @@ import torch
 from fusebench.bench.engine import run
 from fusebench.bench.suite import Table
 from fusebench.datasets.pair import Entry, Pair
-from fusebench.fusers.trivial import Average, SourceA
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.pixel.trivial import Average, SourceA
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.profiles import PROFILES
 from fusebench.reports import export, results, tables
 

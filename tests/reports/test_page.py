@@ -14,8 +14,8 @@ import torch
 from fusebench.bench.engine import run
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
-from fusebench.fusers.trivial import Average, SourceA, SourceB
-from fusebench.fusers.wavelet import Wavelet
+from fusebench.fusers.pixel.trivial import Average, SourceA, SourceB
+from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.profiles import PROFILES, chosen
 from fusebench.reports import results
 from fusebench.reports.page import charts, page

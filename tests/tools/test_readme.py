@@ -10,8 +10,8 @@ from fusebench.bench.engine import run
 from fusebench.bench.paper import paper
 from fusebench.bench.suite import Table
 from fusebench.datasets import phantom
-from fusebench.fusers.trivial import Average
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
 from fusebench.reports import tables
 from fusebench.reports.results import read

@@ -2,15 +2,16 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fusebench.fusers import multifocus_weights
-from fusebench.fusers.multifocus_weights import Weights
-from fusebench.fusers.precision import full_precision
+from fusebench.fusers.base import NEVER_SHOWN
+from fusebench.fusers.neural import multifocus_weights
+from fusebench.fusers.neural.multifocus_weights import Weights
+from fusebench.fusers.neural.precision import full_precision
 from torch import Tensor
 
 WINDOW = 16  # pixels a score looks at: 8 x 8 features behind a pooling by 2
@@ -36,7 +37,9 @@ class MultiFocusCNN:
         where the sources are alike, and the more active coefficient is taken where they are not.
     weights
         "own", trained by this project (docs/multifocus-model-card.md), or "published": the authors' .mat file, which
-        may be used for research only and is named with `--weights FILE.mat` or FUSEBENCH_CNN.
+        may be used for research only.
+    weights_file
+        The file of the published weights (`--weights FILE.mat`); without it FUSEBENCH_CNN names it.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class MultiFocusCNN:
     least: ClassVar[int] = WINDOW
     variant: str = "multifocus"
     weights: str = "own"
+    weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -55,11 +59,16 @@ class MultiFocusCNN:
         if self.weights not in multifocus_weights.SOURCES:
             raise ValueError(f"weights {self.weights!r} are unknown; known: {', '.join(multifocus_weights.SOURCES)}")
 
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the file that holds the weights, once it is read and verified."""
+        return multifocus_weights.load(self.weights, self.weights_file).sha256
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Score, decide and blend."""
         if min(a.shape[1:]) < WINDOW:
             raise ValueError(f"cnn needs images of at least {WINDOW} x {WINDOW} pixels, not {tuple(a.shape[1:])}")
-        weights = multifocus_weights.load(self.weights)
+        weights = multifocus_weights.load(self.weights, self.weights_file)
         focus = focus_map(torch.softmax(scores(a, b, weights).double(), dim=1)[:, 1], (a.shape[1], a.shape[2]))
         return VARIANTS[self.variant](a.double(), b.double(), focus).clamp(0, 1).float()
 

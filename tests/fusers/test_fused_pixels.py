@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import CLASSICAL
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from processor_paths import PATHS, run
 
 CODE = """

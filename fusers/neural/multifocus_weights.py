@@ -35,8 +35,8 @@ class Weights(NamedTuple):
     sha256: str = ""  # of the file they come from
 
 
-def load(source: str) -> Weights:
-    """Load the weights "own" or "published", verified.
+def load(source: str, file: str = "") -> Weights:
+    """Load the weights "own" or "published", verified; the published ones from a file, or from FUSEBENCH_CNN's.
 
     Own weights are verified by their digest. Of the published ones the digest of the light model is known; a full model
     is told by its shapes.
@@ -46,14 +46,14 @@ def load(source: str) -> Weights:
     ValueError
         If no file is named for "published", or a file is missing, damaged or not the network.
     """
-    return _own() if source == "own" else _published(os.environ.get(VARIABLE, ""))
+    return _own() if source == "own" else _published(file or os.environ.get(VARIABLE, ""))
 
 
 @lru_cache(maxsize=1)
 def _own() -> Weights:
     from safetensors.torch import load as parse
 
-    content = (resources.files("fusebench.fusers") / OWN_FILE).read_bytes()
+    content = (resources.files("fusebench.fusers.neural") / OWN_FILE).read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != OWN_SHA256:
         raise ValueError(f"{OWN_FILE}: its SHA-256 is {found}, expected {OWN_SHA256}; the installation is damaged")
     return from_tensors(parse(content))._replace(sha256=found)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import contourlet
 from fusebench.fusers.base import label, parse
-from fusebench.fusers.borders import extend
-from fusebench.fusers.contourlet import LADDERS, PYRAMIDS, Contourlet, decompose, reconstruct
+from fusebench.fusers.pixel.contourlet import Contourlet
+from fusebench.fusers.transforms import contourlet
+from fusebench.fusers.transforms.base import Pyramid
+from fusebench.fusers.transforms.borders import extend
+from fusebench.fusers.transforms.contourlet import LADDERS, PYRAMIDS, decompose, reconstruct
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -44,9 +46,9 @@ def test_any_image_comes_back(
 ) -> None:
     noise = torch.Generator().manual_seed(height + 100 * width)
     x = torch.rand(2, height, width, generator=noise, dtype=dtype)
-    low, high = decompose(x, directions, pyramid, directional)
-    again = reconstruct(low, high, x.shape[1:], pyramid, directional)
-    assert again.dtype == low.dtype == high[0][0].dtype == dtype
+    coefficients = decompose(x, directions, pyramid, directional)
+    again = reconstruct(coefficients, pyramid, directional)
+    assert again.dtype == coefficients.low.dtype == coefficients.high[0][0].dtype == dtype
     # float64: the table of 9-7 has 14 digits. float32: a few hundred roundings of 6e-8, of values up to 2^4.
     assert torch.allclose(again, x, atol=1e-4 if dtype == torch.float32 else 1e-12)
 
@@ -54,7 +56,7 @@ def test_any_image_comes_back(
 @pytest.mark.parametrize("directions", [(2, 2, 3, 3), (0, 2, 3), (1, 0, 4), (5,)])
 @pytest.mark.parametrize("size", [(64, 64), (64, 96)])
 def test_coefficients_are_critically_few(directions: tuple[int, ...], size: tuple[int, int]) -> None:
-    low, high = decompose(torch.zeros(1, *size), directions)
+    low, high, _ = decompose(torch.zeros(1, *size), directions)
     pixels, expected = math.prod(size), 0
     for n in reversed(directions):
         # A directional level keeps the detail whole, a wavelet level three quarters of it.
@@ -70,7 +72,7 @@ def test_coefficients_are_critically_few(directions: tuple[int, ...], size: tupl
 
 @pytest.mark.parametrize("pyramid", PYRAMIDS)
 def test_a_constant_is_all_in_the_low_band(pyramid: str) -> None:
-    low, high = decompose(torch.full((1, 50, 70), 3.0, dtype=torch.float64), (0, 1, 2, 3), pyramid)
+    low, high, _ = decompose(torch.full((1, 50, 70), 3.0, dtype=torch.float64), (0, 1, 2, 3), pyramid)
     # The gain is 2 per level; the table of 9-7 has 14 digits.
     assert torch.allclose(low, torch.tensor(48.0, dtype=torch.float64), atol=1e-10)
     assert max(band.abs().max() for bands in high for band in bands) < 1e-10
@@ -82,7 +84,7 @@ def test_a_wave_is_in_the_band_of_its_direction() -> None:
     eight = {0: 2, 15: 3, 30: 4, 52: 5, 75: 6, 90: 7, 127: 8, 150: 1}
     for n, bands in ((2, four), (3, eight)):
         for degrees, band in bands.items():
-            low, high = decompose(wave(128, degrees, 0.35), (n,))
+            low, high, _ = decompose(wave(128, degrees, 0.35), (n,))
             assert strongest(high[0]) == band, (n, degrees)
             assert low.square().sum() < sum(b.square().sum() for b in high[0])
 
@@ -91,8 +93,8 @@ def test_a_square_image_is_periodic() -> None:
     # Turned round by 32 pixels, it has its coefficients turned round by what is 32 pixels of them; n >= 3 has seams.
     noise = torch.Generator().manual_seed(3)
     x = torch.rand(1, 64, 64, generator=noise, dtype=torch.float64)
-    low, high = decompose(x, (0, 1, 2))
-    moved_low, moved_high = decompose(x.roll((32, 32), (1, 2)), (0, 1, 2))
+    low, high, _ = decompose(x, (0, 1, 2))
+    moved_low, moved_high, _ = decompose(x.roll((32, 32), (1, 2)), (0, 1, 2))
     assert torch.allclose(moved_low, low.roll((4, 4), (1, 2)), atol=1e-12)
     for bands, moved in zip(high, moved_high, strict=True):
         for band, other in zip(bands, moved, strict=True):
@@ -103,8 +105,8 @@ def test_padding_is_mirrored_half_on_either_side() -> None:
     x = torch.rand(1, 17, 34, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     # To 32 x 48; 17 rows need 15 more.
     padded = torch.from_numpy(np.pad(x[0].numpy(), ((7, 8), (7, 7)), mode="symmetric"))[None]
-    low, high = decompose(x)
-    expected_low, expected_high = decompose(padded)
+    low, high, _ = decompose(x)
+    expected_low, expected_high, _ = decompose(padded)
     assert torch.equal(low, expected_low)
     assert all(map(torch.equal, sum(high, []), sum(expected_high, [])))  # noqa: RUF017  four short lists
 
@@ -114,9 +116,9 @@ def test_fusion_takes_what_either_source_alone_shows(pair: Pair) -> None:
     # Against a constant every high coefficient of a is taken, and half of its low band: a linear map of a.
     x = pair.a[None] / 4 + 0.375
     wide = extend(x.double(), 2 * [(256, 256)])
-    low, high = decompose(wide)
+    low, high, size = decompose(wide)
     # 0.5 after four levels is 8.
-    expected = reconstruct((low + 8) / 2, high, wide.shape[1:])[:, 256:-256, 256:-256]
+    expected = reconstruct(Pyramid((low + 8) / 2, high, size))[:, 256:-256, 256:-256]
     fused = Contourlet()(x, flat)
     # The result is rounded to float32.
     assert torch.allclose(fused, expected.clamp(0, 1).float(), atol=1e-7)
@@ -173,20 +175,20 @@ def test_what_is_no_image_or_no_coefficients_is_refused() -> None:
     for image in (torch.zeros(8, 8), torch.zeros(1, 0, 8), torch.zeros(1, 8, 8, dtype=torch.uint8)):
         with pytest.raises(ValueError, match="floating images of shape"):
             decompose(image)
-    low, high = decompose(torch.zeros(1, 64, 64))
+    low, high, size = decompose(torch.zeros(1, 64, 64))
     with pytest.raises(ValueError, match=r"\(64, 64\) with padding are none of images of \(64, 65\)"):
-        reconstruct(low, high, (64, 65))
+        reconstruct(Pyramid(low, high, (64, 65)))
     with pytest.raises(ValueError, match="3 bands or a power of 2, not 7"):
-        reconstruct(low, [*high[:3], high[3][:7]], (64, 64))
+        reconstruct(Pyramid(low, [*high[:3], high[3][:7]], size))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
 def test_the_gpu_gives_what_the_cpu_gives() -> None:
     x = torch.rand(2, 60, 90, generator=torch.Generator().manual_seed(5))
-    low, high = decompose(x.cuda())
+    low, high, size = decompose(x.cuda())
     assert all(torch.allclose(a.cpu(), b, atol=1e-4) for a, b in zip(high[3], decompose(x)[1][3], strict=True))
     # float32 in another order of summing.
-    assert torch.allclose(reconstruct(low, high, (60, 90)).cpu(), x, atol=1e-5)
+    assert torch.allclose(reconstruct(Pyramid(low, high, size)).cpu(), x, atol=1e-5)
 
 
 def assert_bands(stored: "np.lib.npyio.NpzFile", low: Tensor, high: list[list[Tensor]], tolerance: float) -> None:
@@ -213,10 +215,10 @@ def test_the_toolbox_gives_the_same_coefficients(shared: Path, name: str, tolera
     stored = np.load(shared / "oracles" / "contourlet" / f"{name}.npz")
     x = torch.from_numpy(stored["x"]).double()[None]
     directions = [int(n) for n in stored["nlevs"].flat]
-    low, high = decompose(x, directions)
+    low, high, size = decompose(x, directions)
     assert_bands(stored, low, high, tolerance)
     # The toolbox itself reconstructs 9-7 to 1.5e-11 of 200 grey levels.
-    assert torch.allclose(reconstruct(low, high, x.shape[1:]), x, rtol=0, atol=1e-10)
+    assert torch.allclose(reconstruct(Pyramid(low, high, size)), x, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -226,14 +228,14 @@ def test_the_toolbox_gives_the_same_coefficients(shared: Path, name: str, tolera
 def test_the_toolbox_gives_the_same_pyramid(shared: Path, name: str, pyramid: str, wavelet_levels: int) -> None:
     # Made with directional filters that are no ladders: what does not depend on them is compared.
     stored = np.load(shared / "oracles" / "contourlet" / f"{name}.npz")
-    low, high = decompose(torch.from_numpy(stored["x"])[None], [int(n) for n in stored["nlevs"].flat], pyramid)
+    low, high, _ = decompose(torch.from_numpy(stored["x"])[None], [int(n) for n in stored["nlevs"].flat], pyramid)
     assert_bands(stored, low, high[:wavelet_levels], EXACT)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_the_toolbox_gives_the_same_directions(shared: Path, n: int) -> None:
     stored = np.load(shared / "oracles" / "contourlet" / "units_64_mix.npz")
-    low, high = decompose(torch.from_numpy(stored["x"])[None], (n,))
+    low, high, _ = decompose(torch.from_numpy(stored["x"])[None], (n,))
     assert np.abs(low[0].numpy() - stored["lp_c"]).max() < EXACT
     for k, band in enumerate(high[0], start=1):
         assert np.abs(band[0].numpy() - stored[f"dfb_l_n{n}_{k}"]).max() < EXACT, k
@@ -241,7 +243,7 @@ def test_the_toolbox_gives_the_same_directions(shared: Path, n: int) -> None:
 
 def test_the_toolbox_gives_the_same_wavelet_step_and_filters(shared: Path) -> None:
     stored = np.load(shared / "oracles" / "contourlet" / "units_64_mix.npz")
-    low, high = decompose(torch.from_numpy(stored["x"])[None], (0,))
+    low, high, _ = decompose(torch.from_numpy(stored["x"])[None], (0,))
     for name, band in zip(("LL", "LH", "HL", "HH"), (low, *high[0]), strict=True):
         assert np.abs(band[0].numpy() - stored[f"wfb_{name}"]).max() < EXACT, name
     for ours, theirs in (("9-7", "97"), ("5-3", "53"), ("burt", "Burt")):
@@ -254,12 +256,12 @@ def test_the_toolbox_gives_the_same_wavelet_step_and_filters(shared: Path) -> No
 @pytest.mark.parametrize("directions", [(2, 2, 3, 3), (2, 3, 3, 4), (0, 3, 3, 4), (3, 3, 3, 3), (4, 4, 4, 4)])
 def test_the_toolbox_fuses_a_pair_to_the_same_image(shared: Path, directions: tuple[int, ...]) -> None:
     stored = np.load(shared / "oracles" / "contourlet" / "fusion_c01.npz")
-    (low_a, high_a), (low_b, high_b) = (decompose(torch.from_numpy(stored[s]).double()[None], directions) for s in "AB")
+    a, b = (decompose(torch.from_numpy(stored[s]).double()[None], directions) for s in "AB")
     # Its rule: the larger of two coefficients, b's where they are equal.
     chosen = [
-        [torch.where(a.abs() > b.abs(), a, b) for a, b in zip(bands_a, bands_b, strict=True)]
-        for bands_a, bands_b in zip(high_a, high_b, strict=True)
+        [torch.where(x.abs() > y.abs(), x, y) for x, y in zip(bands_a, bands_b, strict=True)]
+        for bands_a, bands_b in zip(a.high, b.high, strict=True)
     ]
-    fused = reconstruct((low_a + low_b) / 2, chosen, (256, 256))[0].numpy()
+    fused = reconstruct(Pyramid((a.low + b.low) / 2, chosen, a.size))[0].numpy()
     # float32 holds 351 to 1.5e-5.
     assert np.abs(fused - stored["F_n" + "".join(map(str, directions))]).max() < 2e-5

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.precision import _switches, full_precision
-from fusebench.fusers.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.precision import _switches, full_precision
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 
 
 def settings() -> list[Any]:

@@ -1,4 +1,4 @@
-"""Rules by which the coefficients of two decompositions become one."""
+"""Rules that compare the activity of the sources' coefficients, and the average, which compares nothing."""
 
 import torch
 import torch.nn.functional as F
@@ -39,3 +39,14 @@ def choose_by_region(a: Tensor, b: Tensor) -> Tensor:
     """
     activity_a, activity_b = region_energy(a), region_energy(b)
     return torch.where(activity_a > activity_b, a, torch.where(activity_b > activity_a, b, (a + b) / 2))
+
+
+def average(a: Tensor, b: Tensor) -> Tensor:
+    """Take the mean of the two bands, (a + b) / 2: the customary rule for a low band.
+
+    Examples
+    --------
+    >>> average(torch.tensor([[[1.0]]]), torch.tensor([[[4.0]]])).tolist()
+    [[[2.5]]]
+    """
+    return (a + b) / 2

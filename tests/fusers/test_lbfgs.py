@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fusebench.fusers.lbfgs import minimise
+from fusebench.fusers.neural.lbfgs import minimise
 from torch import Tensor
 
 IDENTITY = lambda vector, rows: vector  # noqa: E731, ARG005

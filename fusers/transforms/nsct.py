@@ -1,4 +1,4 @@
-"""The nonsubsampled contourlet transform, and fusion in it.
+"""The nonsubsampled contourlet transform.
 
 A. L. da Cunha, J. Zhou, M. N. Do, The nonsubsampled contourlet transform: theory, design, and applications, IEEE Trans.
 Image Processing 15 (2006): the contourlet transform without its samplings. Every band has the image's size and moves
@@ -8,18 +8,17 @@ with the image. Order and scale of the bands are those of the authors' toolbox.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from fusebench.fusers.borders import extend, mirrored
-from fusebench.fusers.contourlet import LADDERS, PYRAMIDS, check_image, check_options, directional_reach
-from fusebench.fusers.rules import choose_by_region
+from fusebench.fusers.transforms.base import Pyramid, check_image
+from fusebench.fusers.transforms.borders import mirrored
+from fusebench.fusers.transforms.contourlet import LADDERS, PYRAMIDS, check_options, directional_reach
 from torch import Tensor
 
 
 def decompose(
     image: Tensor, directions: Sequence[int] = (2, 2, 3, 3), pyramid: str = "9-7", directional: str = "pkva"
-) -> tuple[Tensor, list[list[Tensor]]]:
+) -> Pyramid:
     """Nonsubsampled contourlet coefficients of images of any size.
 
     The pyramid mirrors the image at its borders (the ends repeated), the directional filters take a band as periodic:
@@ -41,10 +40,10 @@ def decompose(
 
     Returns
     -------
-    tuple[Tensor, list[list[Tensor]]]
-        The low band, and for each level, coarse to fine, its 2^n bands: each (N, H, W), of the image's type. The low
-        band has the image's scale; a constant has no detail. For n = 3, bands 1 to 8 hold waves whose wavevectors lie
-        about 36, 16, 169, 145, 51, 75, 100, 128 degrees from the rows' direction towards the columns'.
+    Pyramid
+        A level has 2^n bands. Each band is (N, H, W), of the image's type. The low band has the image's scale; a
+        constant has no detail. For n = 3, bands 1 to 8 hold waves whose wavevectors lie about 36, 16, 169, 145, 51, 75,
+        100, 128 degrees from the rows' direction towards the columns'.
 
     Raises
     ------
@@ -66,7 +65,7 @@ def decompose(
 
     Examples
     --------
-    >>> low, high = decompose(torch.full((1, 6, 9), 3.0), directions=(0, 2))
+    >>> low, high, _ = decompose(torch.full((1, 6, 9), 3.0), directions=(0, 2))
     >>> [len(bands) for bands in high], torch.allclose(low, torch.tensor(3.0))
     ([1, 4], True)
     """
@@ -79,18 +78,16 @@ def decompose(
         low, detail = _series(terms, analysis), _series(terms, _alternated(synthesis))
         spectra = torch.fft.rfft2(detail).unsqueeze(1) * _responses(n, detail, LADDERS[directional], synthesis=False)
         high.append(list(torch.fft.irfft2(spectra, s=detail.shape[1:]).unbind(1)))
-    return low, high[::-1]
+    return Pyramid(low, high[::-1], (image.shape[1], image.shape[2]))
 
 
-def reconstruct(
-    low: Tensor, high: Sequence[Sequence[Tensor]], pyramid: str = "9-7", directional: str = "pkva"
-) -> Tensor:
+def reconstruct(coefficients: Pyramid, pyramid: str = "9-7", directional: str = "pkva") -> Tensor:
     """Images with these coefficients: the inverse of `decompose`.
 
     Parameters
     ----------
-    low, high
-        What `decompose` returned, or other coefficients of the same shapes.
+    coefficients
+        What `decompose` returned, or others of the same shapes.
     pyramid, directional
         As in `decompose`.
 
@@ -107,9 +104,10 @@ def reconstruct(
     Examples
     --------
     >>> x = torch.rand(2, 5, 7, dtype=torch.float64)
-    >>> torch.allclose(reconstruct(*decompose(x)), x, atol=1e-12)
+    >>> torch.allclose(reconstruct(decompose(x)), x, atol=1e-12)
     True
     """
+    low, high, _ = coefficients
     if not all(bands and len(bands).bit_count() == 1 for bands in high):
         raise ValueError(f"the levels have {[len(bands) for bands in high]} bands; each has a power of 2")
     directions = [len(bands).bit_length() - 1 for bands in high]
@@ -197,23 +195,8 @@ def _ladder(u: Tensor, half: tuple[float, ...]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NSCT:
-    """Fusion in the nonsubsampled contourlet transform: high bands by 2 x 2 region activity, the low band averaged.
-
-    The rule, the filters and the directions of `Contourlet`, in a transform without samplings, so that a choice between
-    coefficients does not depend on where the image lies on their grid. The default has 25 bands of the image's size.
-
-    The image is continued by its mirror image as far as the filters reach, 102 pixels on each side for the default: the
-    directional filters close on the opposite border, and a choice between mirrored coefficients is not a mirrored one.
-
-    Parameters
-    ----------
-    directions
-        For each level, coarse to fine, log2 of the number of its directions; 0 leaves the level's detail whole.
-    pyramid
-        "9-7", "5-3" or "burt".
-    directional
-        "pkva" (which is "pkva12"), "pkva8" or "pkva6".
+class NonsubsampledContourletTransform:
+    """The nonsubsampled contourlet transform with its options: see `decompose` for them.
 
     Raises
     ------
@@ -222,12 +205,10 @@ class NSCT:
 
     Examples
     --------
-    >>> x = torch.rand(1, 5, 7)
-    >>> torch.allclose(NSCT()(x, x), x, atol=1e-6)
-    True
+    >>> NonsubsampledContourletTransform().reach
+    102
     """
 
-    name: ClassVar[str] = "nsct"
     directions: tuple[int, ...] = (2, 2, 3, 3)
     pyramid: str = "9-7"
     directional: str = "pkva"
@@ -241,13 +222,15 @@ class NSCT:
         side = max(len(half) - 1 for half in PYRAMIDS[self.pyramid])
         return int(side * (2 ** len(self.directions) - 1)) + directional_reach(max(self.directions), self.directional)
 
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Decompose both at once, choose, reconstruct."""
-        margin = self.reach
-        # In float64: rounding in float32 differs between processors, and with it a grey level here and there.
-        sources = extend(torch.cat([a, b]).double(), 2 * [(margin, margin)])
-        low, high = decompose(sources, self.directions, self.pyramid, self.directional)
-        chosen = [[choose_by_region(*band.chunk(2)) for band in bands] for bands in high]
-        low_a, low_b = low.chunk(2)
-        fused = reconstruct((low_a + low_b) / 2, chosen, self.pyramid, self.directional)
-        return fused[:, margin:-margin, margin:-margin].clamp(0, 1).float()
+    @property
+    def grid(self) -> int:
+        """Step of the coarsest grid: there is no sampling."""
+        return 1
+
+    def decompose(self, image: Tensor) -> Pyramid:
+        """Give the coefficients of images of shape (N, H, W)."""
+        return decompose(image, self.directions, self.pyramid, self.directional)
+
+    def reconstruct(self, coefficients: Pyramid) -> Tensor:
+        """Give the images with these coefficients."""
+        return reconstruct(coefficients, self.pyramid, self.directional)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import nsct
 from fusebench.fusers.base import label, parse
-from fusebench.fusers.borders import extend
-from fusebench.fusers.contourlet import LADDERS, PYRAMIDS
-from fusebench.fusers.nsct import NSCT, decompose, reconstruct
+from fusebench.fusers.pixel.nsct import NSCT
+from fusebench.fusers.transforms import nsct
+from fusebench.fusers.transforms.base import Pyramid
+from fusebench.fusers.transforms.borders import extend
+from fusebench.fusers.transforms.contourlet import LADDERS, PYRAMIDS
+from fusebench.fusers.transforms.nsct import decompose, reconstruct
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -33,19 +35,19 @@ def test_any_image_comes_back(
 ) -> None:
     noise = torch.Generator().manual_seed(height + 100 * width)
     x = torch.rand(2, height, width, generator=noise, dtype=dtype)
-    low, high = decompose(x, directions, pyramid, directional)
+    low, high, size = decompose(x, directions, pyramid, directional)
     assert [len(bands) for bands in high] == [2**n for n in directions]
     assert all(band.shape == x.shape and band.dtype == dtype for bands in high for band in bands)
     # float64: the table of 9-7 has 14 digits. float32: a few hundred roundings of 6e-8.
     assert torch.allclose(
-        reconstruct(low, high, pyramid, directional), x, atol=1e-4 if dtype == torch.float32 else 1e-11
+        reconstruct(Pyramid(low, high, size), pyramid, directional), x, atol=1e-4 if dtype == torch.float32 else 1e-11
     )
 
 
 @pytest.mark.parametrize("pyramid", PYRAMIDS)
 def test_a_constant_is_all_in_the_low_band(pyramid: str) -> None:
     x = torch.full((1, 30, 41), 3.0, dtype=torch.float64)
-    low, high = decompose(x, (0, 1, 2, 3), pyramid)
+    low, high, _ = decompose(x, (0, 1, 2, 3), pyramid)
     assert torch.allclose(low, x, atol=1e-11)
     assert max(band.abs().max() for bands in high for band in bands) < 1e-11
 
@@ -56,8 +58,8 @@ def test_the_image_moves_and_its_coefficients_move_with_it() -> None:
     x = torch.zeros(1, 160, 150, dtype=torch.float64)
     x[0, 68:90, 66:80] = torch.rand(22, 14, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     shift = (-5, 3)
-    low, high = decompose(x)
-    moved_low, moved_high = decompose(x.roll(shift, (1, 2)))
+    low, high, _ = decompose(x)
+    moved_low, moved_high, _ = decompose(x.roll(shift, (1, 2)))
     assert torch.allclose(moved_low, low.roll(shift, (1, 2)), atol=1e-13)
     for bands, moved in zip(high, moved_high, strict=True):
         for band, other in zip(bands, moved, strict=True):
@@ -68,8 +70,8 @@ def test_the_image_is_mirrored_for_the_pyramid() -> None:
     # Twice the image, mirrored, has twice the coefficients, mirrored.
     x = torch.rand(1, 20, 31, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     twice = torch.cat([x, x.flip(1)], 1)
-    low, high = decompose(x, (0, 0, 0))
-    both_low, both_high = decompose(twice, (0, 0, 0))
+    low, high, _ = decompose(x, (0, 0, 0))
+    both_low, both_high, _ = decompose(twice, (0, 0, 0))
     assert torch.allclose(both_low[:, :20], low, atol=1e-12)
     assert torch.allclose(both_high[2][0][:, 20:], high[2][0].flip(1), atol=1e-12)
 
@@ -112,8 +114,8 @@ def test_fusion_takes_what_either_source_alone_shows(pair: Pair) -> None:
     # Against a constant every high coefficient of a is taken, and half of its low band: a linear map of a.
     x = pair.a[None] / 4 + 0.375
     wide = extend(x.double(), 2 * [(102, 102)])
-    low, high = decompose(wide)
-    expected = reconstruct((low + 0.5) / 2, high)[:, 102:-102, 102:-102]
+    low, high, size = decompose(wide)
+    expected = reconstruct(Pyramid((low + 0.5) / 2, high, size))[:, 102:-102, 102:-102]
     fused = NSCT()(x, flat)
     # The result is rounded to float32.
     assert torch.allclose(fused, expected.clamp(0, 1).float(), atol=1e-7)
@@ -146,30 +148,30 @@ def test_options_are_read_and_refused() -> None:
         NSCT(pyramid="maxflat")
     with pytest.raises(ValueError, match="floating images of shape"):
         decompose(torch.zeros(1, 8, 8, dtype=torch.uint8))
-    low, high = decompose(torch.zeros(1, 8, 8))
+    low, high, size = decompose(torch.zeros(1, 8, 8))
     with pytest.raises(ValueError, match=r"have \[4, 4, 8, 7\] bands; each has a power of 2"):
-        reconstruct(low, [*high[:3], high[3][:7]])
+        reconstruct(Pyramid(low, [*high[:3], high[3][:7]], size))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
 def test_the_gpu_gives_what_the_cpu_gives() -> None:
     x = torch.rand(2, 60, 90, generator=torch.Generator().manual_seed(5))
-    low, high = decompose(x.cuda())
+    low, high, size = decompose(x.cuda())
     # float32 in another order of summing.
     assert all(torch.allclose(a.cpu(), b, atol=1e-5) for a, b in zip(high[3], decompose(x)[1][3], strict=True))
-    assert torch.allclose(reconstruct(low, high).cpu(), x, atol=1e-5)
+    assert torch.allclose(reconstruct(Pyramid(low, high, size)).cpu(), x, atol=1e-5)
 
 
 def test_the_toolbox_gives_the_same_coefficients(shared: Path) -> None:
     stored = np.load(shared / "oracles" / "nsct" / "nsct_mix_64_pkva_97_n023.npz")
     x = torch.from_numpy(stored["x"])[None]
-    low, high = decompose(x, (0, 2, 3))
+    low, high, size = decompose(x, (0, 2, 3))
     assert np.abs(low[0].numpy() - stored["y1"]).max() < EXACT
     assert np.abs(high[0][0][0].numpy() - stored["y2"]).max() < EXACT
     for level in (3, 4):
         for k, band in enumerate(high[level - 2], start=1):
             assert np.abs(band[0].numpy() - stored[f"y{level}_{k}"]).max() < EXACT, (level, k)
-    assert np.abs(reconstruct(low, high)[0].numpy() - stored["rec"]).max() < EXACT
+    assert np.abs(reconstruct(Pyramid(low, high, size))[0].numpy() - stored["rec"]).max() < EXACT
 
 
 @pytest.mark.parametrize("directional", ["pkva", "pkva6", "pkva8"])

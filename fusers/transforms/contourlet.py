@@ -1,4 +1,4 @@
-"""The contourlet transform, and fusion in it.
+"""The contourlet transform.
 
 M. N. Do, M. Vetterli, The contourlet transform: an efficient directional multiresolution image representation, IEEE
 Trans. Image Processing 14 (2005): each level splits an image into a half-sized low band and a detail (a Laplacian
@@ -10,11 +10,10 @@ periodic.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from fusebench.fusers.borders import extend
-from fusebench.fusers.rules import choose_by_region
+from fusebench.fusers.transforms.base import Pyramid, check_image
+from fusebench.fusers.transforms.borders import extend
 from torch import Tensor
 
 Half = tuple[float, ...]
@@ -74,28 +73,9 @@ def check_options(directions: Sequence[int], pyramid: str, directional: str) -> 
         raise ValueError(f"directional={directional!r} is no ladder filter; known: {', '.join(LADDERS)}")
 
 
-def check_image(image: Tensor) -> None:
-    """Refuse what is no batch of images.
-
-    Raises
-    ------
-    ValueError
-        If the image is not (N, H, W), is empty or is not floating.
-
-    Examples
-    --------
-    >>> check_image(torch.zeros(4, 4))
-    Traceback (most recent call last):
-    ValueError: a transform takes floating images of shape (N, H, W), not torch.float32 of shape (4, 4)
-    """
-    if image.ndim != 3 or not image.numel() or not image.is_floating_point():
-        shape = tuple(image.shape)
-        raise ValueError(f"a transform takes floating images of shape (N, H, W), not {image.dtype} of shape {shape}")
-
-
 def decompose(
     image: Tensor, directions: Sequence[int] = (2, 2, 3, 3), pyramid: str = "9-7", directional: str = "pkva"
-) -> tuple[Tensor, list[list[Tensor]]]:
+) -> Pyramid:
     """Contourlet coefficients of images of any size.
 
     Height and width are first padded to the next multiple of the largest 2^(d + max(n - 1, 1)) of any level, where n is
@@ -119,8 +99,8 @@ def decompose(
 
     Returns
     -------
-    tuple[Tensor, list[list[Tensor]]]
-        The low band, and for each level, coarse to fine, its bands, of the image's type. A level of n >= 2 whose detail
+    Pyramid
+        Its bands are of the image's type. A level of n >= 2 whose detail
         is h x w has 2^(n-1) bands of h / 2^(n-1) x w / 2, then as many of h / 2 x w / 2^(n-1); n = 1 has two of
         h / 2 x w. There are about 4/3 coefficients per padded pixel. The low band has a gain of 2 per level; a constant
         has no detail. A plane wave along the rows is in band 1 of 4 and 2 of 8, one along the columns in 4 and 7.
@@ -143,7 +123,7 @@ def decompose(
     --------
     Two levels double a constant twice, and nothing is left for the bands:
 
-    >>> low, high = decompose(torch.full((1, 8, 8), 3.0, dtype=torch.float64), directions=(1, 2), pyramid="5-3")
+    >>> low, high, _ = decompose(torch.full((1, 8, 8), 3.0, dtype=torch.float64), directions=(1, 2), pyramid="5-3")
     >>> low.shape, round(low.mean().item(), 9), [[tuple(band.shape[1:]) for band in bands] for bands in high]
     (torch.Size([1, 2, 2]), 12.0, [[(2, 4), (2, 4)], [(4, 4), (4, 4), (4, 4), (4, 4)]])
     >>> max(band.abs().max().item() for bands in high for band in bands) < 1e-12
@@ -155,16 +135,10 @@ def decompose(
     for n in reversed(directions):
         low, bands = _split_level(low, n, PYRAMIDS[pyramid], LADDERS[directional])
         high.append(bands)
-    return low, high[::-1]
+    return Pyramid(low, high[::-1], (image.shape[1], image.shape[2]))
 
 
-def reconstruct(
-    low: Tensor,
-    high: Sequence[Sequence[Tensor]],
-    size: Sequence[int],
-    pyramid: str = "9-7",
-    directional: str = "pkva",
-) -> Tensor:
+def reconstruct(coefficients: Pyramid, pyramid: str = "9-7", directional: str = "pkva") -> Tensor:
     """Images with these contourlet coefficients: the inverse of `decompose`.
 
     Changed coefficients may be those of no image. The pyramid is reconstructed as by M. N. Do, M. Vetterli, Framing
@@ -173,33 +147,31 @@ def reconstruct(
 
     Parameters
     ----------
-    low, high
-        What `decompose` returned, or coefficients of the same shapes.
-    size
-        Height and width of the images; the padding is cut off.
+    coefficients
+        What `decompose` returned, or others of the same shapes. The padding is cut off.
     pyramid, directional
         As in `decompose`.
 
     Returns
     -------
     Tensor
-        Shape (N, *size).
+        Shape (N, H, W), of the pyramid's `size`.
 
     Raises
     ------
     ValueError
         If a filter is unknown, a level has another number of bands than 3 or a power of 2, or `size` is not the size of
-        images with such coefficients.
+        images with such bands.
 
     Examples
     --------
     >>> x = torch.rand(2, 5, 7, dtype=torch.float64)
-    >>> torch.allclose(reconstruct(*decompose(x), x.shape[1:]), x, atol=1e-12)
+    >>> torch.allclose(reconstruct(decompose(x)), x, atol=1e-12)
     True
     """
+    image, high, size = coefficients
     directions = [_directions(len(bands)) for bands in high]
     check_options(directions, pyramid, directional)
-    image = low
     for n, bands in zip(directions, high, strict=True):
         image = _join_level(image, bands, n, PYRAMIDS[pyramid], LADDERS[directional])
     padded = image.shape[1:]
@@ -215,13 +187,20 @@ def _directions(count: int) -> int:
     return 0 if count == 3 else count.bit_length() - 1
 
 
-def _multiple(directions: Sequence[int]) -> int:
+def grid(directions: Sequence[int]) -> int:
+    """Step of the coarsest grid: sizes that are multiples of it are not padded.
+
+    Examples
+    --------
+    >>> grid((2, 2, 3, 3)), grid((0,))
+    (16, 2)
+    """
     return int(2 ** max(depth + max(n - 1, 1) for depth, n in enumerate(reversed(directions))))
 
 
 def _padded(size: Sequence[int], directions: Sequence[int]) -> tuple[int, ...]:
-    multiple = _multiple(directions)
-    return tuple(math.ceil(length / multiple) * multiple for length in size)
+    step = grid(directions)
+    return tuple(math.ceil(length / step) * step for length in size)
 
 
 def _pad(image: Tensor, directions: Sequence[int]) -> Tensor:
@@ -424,25 +403,8 @@ def _shear_columns_by_two(x: Tensor, slope: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Contourlet:
-    """Fusion in the contourlet transform: high bands by 2 x 2 region activity, the low band averaged.
-
-    The seed paper's contourlet baseline, with the rule it states. It does not name the filters or the directions:
-    "9-7" and "pkva" are taken, which Do and Vetterli 2005 use, and four levels as in the wavelet baseline, with 4, 4, 8
-    and 8 directions, more at the finer levels as there.
-
-    Images of any size are fused. They are continued by their mirror images as far as the filters reach, so that the
-    opposite border, on which the periodic transform closes, does not shine through: by 256 pixels on each side for the
-    default, twice as many with each further level.
-
-    Parameters
-    ----------
-    directions
-        For each level, coarse to fine, log2 of the number of its directions; 0 is a wavelet step.
-    pyramid
-        "9-7", "5-3" or "burt".
-    directional
-        "pkva" (which is "pkva12"), "pkva8" or "pkva6".
+class ContourletTransform:
+    """The contourlet transform with its options: see `decompose` for them.
 
     Raises
     ------
@@ -451,12 +413,10 @@ class Contourlet:
 
     Examples
     --------
-    >>> x = torch.rand(1, 5, 7)
-    >>> torch.allclose(Contourlet()(x, x), x, atol=1e-6)
-    True
+    >>> ContourletTransform().reach, ContourletTransform().grid
+    (249, 16)
     """
 
-    name: ClassVar[str] = "contourlet"
     directions: tuple[int, ...] = (2, 2, 3, 3)
     pyramid: str = "9-7"
     directional: str = "pkva"
@@ -473,15 +433,15 @@ class Contourlet:
         )
         return int(sides * (2 ** len(self.directions) - 1) + max(directional))
 
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Decompose both at once, choose, reconstruct."""
-        # Whole steps of the coarsest grid, so that the image lies on it as it does without a margin.
-        multiple = _multiple(self.directions)
-        margin = math.ceil(self.reach / multiple) * multiple
-        # In float64: rounding in float32 differs between processors, and with it a grey level here and there.
-        sources = extend(torch.cat([a, b]).double(), [(margin, margin + -length % multiple) for length in a.shape[1:]])
-        low, high = decompose(sources, self.directions, self.pyramid, self.directional)
-        chosen = [[choose_by_region(*band.chunk(2)) for band in bands] for bands in high]
-        low_a, low_b = low.chunk(2)
-        fused = reconstruct((low_a + low_b) / 2, chosen, sources.shape[1:], self.pyramid, self.directional)
-        return fused[:, margin : margin + a.shape[1], margin : margin + a.shape[2]].clamp(0, 1).float()
+    @property
+    def grid(self) -> int:
+        """Step of the coarsest grid."""
+        return grid(self.directions)
+
+    def decompose(self, image: Tensor) -> Pyramid:
+        """Give the coefficients of images of shape (N, H, W)."""
+        return decompose(image, self.directions, self.pyramid, self.directional)
+
+    def reconstruct(self, coefficients: Pyramid) -> Tensor:
+        """Give the images with these coefficients."""
+        return reconstruct(coefficients, self.pyramid, self.directional)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from fusebench.datasets import formats
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import vgg16, vgg16_weights
-from fusebench.fusers.vgg16 import SOLVERS, VGG16LBFGS
-from fusebench.fusers.vgg16_network import BGR_MEANS, Network
-from fusebench.fusers.vgg16_weights import LAYERS, SHA256, VARIABLE
+from fusebench.fusers.neural import vgg16, vgg16_weights
+from fusebench.fusers.neural.vgg16 import SOLVERS, VGG16LBFGS
+from fusebench.fusers.neural.vgg16_network import BGR_MEANS, Network
+from fusebench.fusers.neural.vgg16_weights import LAYERS, SHA256, VARIABLE
 from safetensors.torch import save_file
 from torch import Tensor
 

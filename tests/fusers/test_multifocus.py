@@ -11,9 +11,9 @@ import torch
 import train_multifocus
 from fusebench.datasets import photographs
 from fusebench.datasets.pair import Pair
-from fusebench.fusers import multifocus, multifocus_weights
-from fusebench.fusers.multifocus import MultiFocusCNN
-from fusebench.fusers.multifocus_weights import VARIABLE, Weights
+from fusebench.fusers.neural import multifocus, multifocus_weights
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.multifocus_weights import VARIABLE, Weights
 from PIL import Image
 from scipy.io import savemat
 from torch import Tensor

@@ -1,0 +1,1 @@
+"""Fusers with a neural network, and the networks."""

@@ -1,0 +1,1 @@
+"""Rules by which a band of two sources' decompositions becomes one: plain functions of the two bands."""
