@@ -98,7 +98,7 @@ def _made(fuser: AnyFuser) -> dict[str, Any]:
 def _others(name: str, suite: Suite) -> dict[str, dict[str, str | None]]:
     """Say of each package that is not the bench's, and whose suite, fuser or metric this is, which state it is in."""
     fusers = (type(fuser) for table in suite.values() for fuser in table.fusers)
-    metrics = (metric.score for table in suite.values() for metric in table.metrics)
+    metrics = (metric.function for table in suite.values() for metric in table.metrics)
     homes = {foreign.package(thing) for thing in (*fusers, *metrics)} - {foreign.OWN}
     if ":" in name:
         homes.add(name.partition(":")[0].partition(".")[0])

@@ -1,22 +1,26 @@
-"""What a metric is, in one record; the work metrics share, how maps are pooled, the grey levels they start from."""
+"""What a metric is, in one record; the work metrics share, and the grey levels they start from."""
 
+import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 from weakref import ref
 
 import torch
+from fusebench.metrics.maps import Local, inside
 from torch import Tensor
 
 Made = TypeVar("Made")
+# What a function of a record gives: scores, or what is pooled to scores.
+Value = TypeVar("Value", Tensor, Local)
 _made: ContextVar[dict[Any, Any] | None] = ContextVar("made", default=None)
 
 # Shared results are kept up to this many bytes, and fused images scored in portions of about this many pixels.
 KEPT, PORTION = 1 << 29, 1 << 22
-
 
 # Fused images that fuse nothing: constant ones, noise, and the average of the sources at an eighth of its contrast.
 DEGENERATE = ("black", "grey", "white", "noise", "contrast / 8")
@@ -24,7 +28,9 @@ DEGENERATE = ("black", "grey", "white", "noise", "contrast / 8")
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One definition of one metric.
+    """One definition of one metric: how it is scored, how a table shows it, and what is known of its values.
+
+    The defaults are those of a similarity: a pure number from 0 to 1, which is 1 for equal images.
 
     Parameters
     ----------
@@ -36,9 +42,12 @@ class Metric:
         What it looks at: "information", "gradient", "structure", "perception", "error" or "colour".
     source
         The paper, and the equation in it.
+    map
+        For a metric that averages local values: (a, b, fused), each (N, H, W), to its `Local`, the maps and how they
+        are pooled. Images are uint8, or floating in [0, 1]. The sources may be (1, H, W) and stand for every fused
+        image.
     score
-        (a, b, fused), each (N, H, W), to (N,) float64. Images are uint8, or floating in [0, 1]. The sources may be
-        (1, H, W) and stand for every fused image. One that is `local` takes a keyword `mask` too: see `total`.
+        For any other: (a, b, fused) to (N,) float64. It takes a keyword `mask` too, unless it needs the whole image.
     unit
         Unit of the score, "" for a pure number.
     higher_is_better
@@ -47,36 +56,89 @@ class Metric:
         Digits behind the point in tables.
     variant
         Whether this is another than the bench's own definition of the name; its label then says whose it is.
-    local
-        Whether it is made of what is found at places of the image; else its score inside a mask is NaN.
+    range
+        The lowest and the highest score there is.
+    identical
+        The score of three equal images that are not constant; None where it depends on the image.
+    constant
+        The score of three equal constant images that are not black; None where it depends on their level.
+    least
+        The least side of an image that has a score.
+    undefined
+        Whether an image that is large enough can be without a score, NaN.
+    infinite
+        Whether a score can be infinite.
+    ordered
+        Why the order of the sources matters; "" where it does not.
+    reach
+        A value of the map depends on no pixel that is further away than this: 0 where each pixel counts for itself,
+        infinite where something is made of the whole image first, such as a Fourier transform.
+    float32
+        The largest relative change of the score where the images are held as float32, which keeps a grey level to
+        1.5e-5.
     rewards
         Which images of `DEGENERATE` may score better than the average of the sources: what this metric does not see.
     rounding
         The largest change of the score that the rounding of another processor or number of threads makes, relative to
         the score, or to 0.001 where that is larger. Only a variant that rests on rounding states another than the
         default; `make processors` measures it.
+
+    Raises
+    ------
+    ValueError
+        If the record has neither a map nor a score, or both.
     """
 
     name: str
     convention: str
     family: str
     source: str
-    score: Callable[..., Tensor]
+    map: Callable[..., Local] | None = None
+    score: Callable[..., Tensor] | None = None
     unit: str = ""
     higher_is_better: bool | None = True
     digits: int = 4
     variant: bool = False
-    local: bool = True
+    range: tuple[float, float] = (0, 1)
+    identical: float | None = 1
+    constant: float | None = 1
+    least: int = 3
+    undefined: bool = False
+    infinite: bool = False
+    ordered: str = ""
+    reach: float = 50
+    float32: float = 1e-6
     rewards: tuple[str, ...] = ()
     rounding: float = 1e-9
 
+    def __post_init__(self) -> None:
+        if (self.map is None) == (self.score is None):
+            raise ValueError(f"the record of {self.label} has either a map or a score")
+
     def __call__(self, a: Tensor, b: Tensor, fused: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score fused images, (N,), inside a mask where one is given: NaN there if the metric is not local."""
-        if mask is None:
-            return self.score(a, b, fused) + 0.0  # no score is -0
-        if self.local:
-            return self.score(a, b, fused, mask=mask) + 0.0
-        return torch.full(fused.shape[:1], torch.nan, dtype=torch.float64, device=fused.device)
+        if self.map is not None:
+            scores = self.map(a, b, fused).pool(mask)
+        elif mask is None:
+            scores = self.function(a, b, fused)
+        elif self.local:
+            scores = self.function(a, b, fused, mask=mask)
+        else:
+            scores = torch.full(fused.shape[:1], math.nan, dtype=torch.float64, device=fused.device)
+        return scores + 0.0  # no score is -0
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The map or the score, whichever the record has: the code of this metric."""
+        return self.map or self.score  # type: ignore[return-value]  # it has one of them
+
+    @property
+    def local(self) -> bool:
+        """Whether it has a score inside a mask: it has a map, or its score takes a mask."""
+        function = self.function
+        if isinstance(function, partial):
+            function = function.keywords.get("metric", function.func)  # see `of_fused`
+        return self.map is not None or "mask" in inspect.signature(function).parameters
 
     @property
     def label(self) -> str:
@@ -140,7 +202,7 @@ def score(
 ) -> dict[str, Tensor]:
     """Score fused images by several metrics, which share their work: label of the metric to (N,).
 
-    Inside a mask, (1, H, W) or (N, H, W) bool, where one is given; see `total`.
+    Inside a mask, (1, H, W) or (N, H, W) bool, where one is given; see `maps.inside`.
     """
     metrics = tuple(metrics)
     scores: dict[str, list[Tensor]] = {metric.label: [] for metric in metrics}
@@ -155,71 +217,29 @@ def score(
     return {label: torch.cat(parts) for label, parts in scores.items()}
 
 
-# How a record is made of a function of one or two images. A `partial` of these can be sent to another process.
-def of_fused(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+# How the function of a record is made of a function of one or two images. It gives what that gives, scores or a
+# `Local`. A `partial` of these can be sent to another process.
+def of_fused(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Value], **options: Any) -> Value:
     """Score the fused image by a metric that does not look at the sources."""
     del a, b
     return metric(fused, **options)
 
 
-def sum_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+def sum_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Value], **options: Any) -> Value:
     """Add a metric of one source and the fused image over both sources."""
     return metric(a, fused, **options) + metric(b, fused, **options)
 
 
-def mean_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], **options: Any) -> Tensor:
+def mean_over_sources(a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Value], **options: Any) -> Value:
     """Average a metric of one source and the fused image over both sources."""
-    return sum_over_sources(a, b, fused, metric=metric, **options) / 2
+    return 0.5 * sum_over_sources(a, b, fused, metric=metric, **options)
 
 
 def scaled(
-    a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Tensor], factor: float, **options: Any
-) -> Tensor:
+    a: Tensor, b: Tensor, fused: Tensor, *, metric: Callable[..., Value], factor: float, **options: Any
+) -> Value:
     """Multiply a metric by a number."""
     return factor * metric(a, b, fused, **options)
-
-
-def inside(values: Tensor, mask: Tensor | None, outside: float = 0, step: int = 1) -> Tensor:
-    """Give the values of a map that lie inside a mask, and `outside` elsewhere; without a mask, all.
-
-    A map, (..., h, w), has its middle in the middle of the image, and its values lie `step` pixels apart. The value of
-    a window so belongs to the pixel in its middle (of an even window, the later of the two). Where that pixel is in
-    the mask, (1, H, W) or (N, H, W) bool, the value counts, whatever else the window sees.
-    """
-    if mask is None:
-        return values
-    rows, columns = (
-        # floor((size - 1) / 2 + step (i - (length - 1) / 2) + 1 / 2), of integers
-        ((2 * torch.arange(length, device=values.device) - length + 1) * step + size).div(2, rounding_mode="floor")
-        for length, size in zip(values.shape[-2:], mask.shape[-2:], strict=True)
-    )
-    rows, columns = rows.clamp(0, mask.shape[-2] - 1), columns.clamp(0, mask.shape[-1] - 1)
-    return torch.where(mask[:, rows.unsqueeze(1), columns], values, outside)
-
-
-def total(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
-    """Sum a map, or what of it lies inside a mask: (..., h, w) to (...). See `inside`.
-
-    Examples
-    --------
-    >>> total(torch.ones(3, 4, 5)).tolist()
-    [20.0, 20.0, 20.0]
-    >>> total(torch.ones(1, 2, 2), torch.tensor([[[True, False], [False, False]]])).tolist()
-    [1.0]
-    """
-    return inside(values, mask, 0, step).sum(dim=(-2, -1))
-
-
-def count(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
-    """Count a map's values, or those inside a mask: (N, h, w) to (N,) or (1,), float64. See `inside`."""
-    return total(torch.ones_like(values[:1], dtype=torch.float64), mask, step)
-
-
-def mean(values: Tensor, mask: Tensor | None = None, step: int = 1) -> Tensor:
-    """Average a map, or what of it lies inside a mask: (N, h, w) to (N,); NaN where there is nothing. See `inside`."""
-    if mask is None:
-        return values.mean(dim=(-2, -1))
-    return total(values, mask, step) / count(values, mask, step)
 
 
 @shared

@@ -5,11 +5,12 @@ The metrics of grey levels score luma, or each of the three channels; these scor
 colour to keep, and only the coloured sources count. Of two coloured sources the mean is taken.
 """
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
-from fusebench.metrics.base import Metric, grey_levels, mean
+from fusebench.metrics.base import Metric, grey_levels
 from fusebench.metrics.error import pearson
+from fusebench.metrics.maps import Local, Map
 from torch import Tensor
 
 # sRGB's primaries to the CIE's X, Y, Z (IEC 61966-2-1), each divided by that of its white, D65.
@@ -20,7 +21,7 @@ TO_XYZ = (
 )
 
 
-def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Mean chromatic difference to the coloured sources, D_ab = mean of sqrt((a*_f - a*_s)^2 + (b*_f - b*_s)^2).
 
     a* and b* are the chromatic coordinates of CIELAB, so this is the CIE's colour difference of 1976 without its part
@@ -32,14 +33,12 @@ def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | 
         The sources, (N, 3, H, W) or (1, 3, H, W); uint8, or floating in [0, 1].
     fused
         The fused images, (N, 3, H, W).
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, 0 or more; a difference of about 2 is just seen. A grey fused image has the source's mean
-        chroma. NaN where no source is coloured.
+    Local
+        Pools to (N,), float64, 0 or more; a difference of about 2 is just seen. A grey fused image has the source's
+        mean chroma. NaN where no source is coloured.
 
     Raises
     ------
@@ -54,13 +53,15 @@ def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | 
     --------
     >>> red, grey = torch.zeros(1, 3, 2, 2, dtype=torch.uint8), torch.full((1, 3, 2, 2), 77, dtype=torch.uint8)
     >>> red[:, 0] = 255
-    >>> chromatic_difference(grey, red, red).item(), round(chromatic_difference(grey, red, grey).item(), 1)
-    (0.0, 104.6)
+    >>> [round(chromatic_difference(grey, red, f).pool().item(), 1) for f in (red, grey)]
+    [0.0, 104.6]
     """
-    return _over_coloured(a, b, fused, lambda x, f: mean(torch.linalg.vector_norm(_ab(f) - _ab(x), dim=1), mask))
+    _check(a, b, fused)
+    of_a, of_b = (Map(torch.linalg.vector_norm(_ab(fused) - _ab(source), dim=1)) for source in (a, b))
+    return of_a.then(partial(_mean_of_coloured, a, b), of_b)
 
 
-def hue_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def hue_difference(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Mean hue difference to the coloured sources, D_H = mean of sqrt(D_ab^2 - (C_f - C_s)^2), C = sqrt(a*^2 + b*^2).
 
     The part of `chromatic_difference` that no change of saturation explains: fading to grey has none, a turned hue
@@ -71,10 +72,12 @@ def hue_difference(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None =
     >>> red = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
     >>> red[:, 0] = 255
     >>> grey = torch.full_like(red, 77)
-    >>> [round(hue_difference(grey, red, f).item(), 1) for f in (red, grey, red.flip(1))]
+    >>> [round(hue_difference(grey, red, f).pool().item(), 1) for f in (red, grey, red.flip(1))]
     [0.0, 0.0, 172.6]
     """
-    return _over_coloured(a, b, fused, lambda x, f: mean(_hue_difference(_ab(x), _ab(f)), mask))
+    _check(a, b, fused)
+    of_a, of_b = (Map(_hue_difference(_ab(source), _ab(fused))) for source in (a, b))
+    return of_a.then(partial(_mean_of_coloured, a, b), of_b)
 
 
 def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -97,7 +100,8 @@ def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | No
     >>> round(chroma_correlation(x, x, x // 2).item(), 6)
     1.0
     """
-    return _over_coloured(a, b, fused, lambda x, f: _correlation(x, f, mask))
+    _check(a, b, fused)
+    return _mean_of_coloured(a, b, *(_correlation(source, fused, mask) for source in (a, b)))
 
 
 def coloured(image: Tensor) -> Tensor:
@@ -105,14 +109,17 @@ def coloured(image: Tensor) -> Tensor:
     return (image != image[:, :1]).flatten(1).any(dim=1)
 
 
-def _over_coloured(a: Tensor, b: Tensor, fused: Tensor, score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Average a score over the coloured ones of two sources."""
+def _check(a: Tensor, b: Tensor, fused: Tensor) -> None:
     images = (a, b, fused)
     if len({image.shape[1:] for image in images}) > 1 or fused.ndim != 4 or fused.shape[1] != 3:
         shapes = " and ".join(str(tuple(image.shape)) for image in images)
         raise ValueError(f"colour images of one size, (N, 3, H, W), are compared, not {shapes}")
-    of_a, of_b = (torch.where(coloured(x), score(x, fused), 0.0) for x in (a, b))
-    return (of_a + of_b) / (coloured(a).double() + coloured(b).double())
+
+
+def _mean_of_coloured(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+    """Average the scores of two sources over those that are coloured."""
+    total = torch.where(coloured(a), of_a, 0.0) + torch.where(coloured(b), of_b, 0.0)
+    return total / (coloured(a).double() + coloured(b).double())
 
 
 def _correlation(source: Tensor, fused: Tensor, mask: Tensor | None) -> Tensor:
@@ -151,7 +158,7 @@ D_AB = Metric(
     unit="CIELAB units",
     higher_is_better=False,
     source="CIE 1976 colour difference without lightness, mean over the coloured sources",
-    score=chromatic_difference,
+    map=chromatic_difference,
 )
 
 D_H = Metric(
@@ -161,7 +168,7 @@ D_H = Metric(
     unit="CIELAB units",
     higher_is_better=False,
     source="CIE 1976 hue difference, mean over the coloured sources",
-    score=hue_difference,
+    map=hue_difference,
 )
 
 CC_CHROMA = Metric(

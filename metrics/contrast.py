@@ -8,22 +8,23 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, mean, of_fused
+from fusebench.metrics.base import Metric, grey_levels, of_fused
+from fusebench.metrics.maps import Local, Map, mean
 from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
 
-def mean_level(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
-    """Mean grey level, MLI = sum f / (H W), from 0 to 255. Shapes and errors as `standard_deviation`.
+def mean_level(fused: Tensor) -> Local:
+    """Mean grey level, MLI = sum f / (H W), from 0 to 255. Shapes and errors as `average_gradient`.
 
     No value of it is the best: it says how bright an image is, not how well it was fused.
 
     Examples
     --------
-    >>> mean_level(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).tolist()
+    >>> mean_level(torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)).pool().tolist()
     [5.0]
     """
-    return mean(grey_levels(fused), mask)
+    return Map(grey_levels(fused))
 
 
 def standard_deviation(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -34,7 +35,7 @@ def standard_deviation(fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
     fused
         Shape (N, H, W); uint8, or floating in [0, 1].
     mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `maps.inside`.
 
     Returns
     -------
@@ -73,9 +74,7 @@ def mean_column_deviation(fused: Tensor) -> Tensor:
     return grey_levels(fused).std(dim=-2).mean(dim=-1)
 
 
-def average_gradient(
-    fused: Tensor, differences: Literal["central", "forward"] = "central", *, mask: Tensor | None = None
-) -> Tensor:
+def average_gradient(fused: Tensor, differences: Literal["central", "forward"] = "central") -> Local:
     """Average gradient, AG = mean of sqrt((f_x^2 + f_y^2) / 2).
 
     Parameters
@@ -85,13 +84,11 @@ def average_gradient(
     differences
         "central": half the difference of a pixel's two neighbours, at the border the difference to the one there is.
         "forward": the difference to the next pixel, 0 behind the last.
-    mask
-        See `standard_deviation`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, in grey levels of 0 to 255 per pixel; 0 for a constant image.
+    Local
+        Pools to (N,), float64, in grey levels of 0 to 255 per pixel; 0 for a constant image.
 
     Raises
     ------
@@ -110,20 +107,18 @@ def average_gradient(
     A ramp of 2 grey levels per column: sqrt(2^2 / 2) everywhere, but for the column behind which nothing comes.
 
     >>> ramp = torch.tensor([[[0, 2, 4, 6], [0, 2, 4, 6]]], dtype=torch.uint8)
-    >>> round(average_gradient(ramp).item(), 6), round(average_gradient(ramp, "forward").item(), 6)
-    (1.414214, 1.06066)
+    >>> [round(average_gradient(ramp, which).pool().item(), 6) for which in ("central", "forward")]
+    [1.414214, 1.06066]
     """
     f = grey_levels(fused)
     if differences == "central":
         f_y, f_x = torch.gradient(f, dim=(-2, -1))
     else:
         f_y, f_x = F.pad(f.diff(dim=-2), (0, 0, 0, 1)), F.pad(f.diff(dim=-1), (0, 1))
-    return mean(((f_x.square() + f_y.square()) / 2).sqrt(), mask)
+    return Map(((f_x.square() + f_y.square()) / 2).sqrt())
 
 
-def edge_intensity(
-    fused: Tensor, border: Literal["replicate", "zero"] = "replicate", *, mask: Tensor | None = None
-) -> Tensor:
+def edge_intensity(fused: Tensor, border: Literal["replicate", "zero"] = "replicate") -> Local:
     """Edge intensity, EI = mean of sqrt(s_x^2 + s_y^2) with Sobel's s_x, s_y.
 
     Parameters
@@ -133,13 +128,11 @@ def edge_intensity(
     border
         What lies around the image: "replicate", its outermost pixels again; "zero", black, which makes an edge of the
         border of every image that is not black there.
-    mask
-        See `standard_deviation`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, in grey levels of 0 to 255, times 8: Sobel's weights are 1, 2, 1 and not divided by 8. 0
+    Local
+        Pools to (N,), float64, in grey levels of 0 to 255, times 8: Sobel's weights are 1, 2, 1 and not divided by 8. 0
         for a constant image, if the border is replicated.
 
     Raises
@@ -158,15 +151,15 @@ def edge_intensity(
     A ramp of 2 grey levels per column: 4 (2 + 2) inside, half of it in the two outer columns.
 
     >>> ramp = torch.tensor([[[0, 2, 4, 6], [0, 2, 4, 6]]], dtype=torch.uint8)
-    >>> edge_intensity(ramp).tolist()
+    >>> edge_intensity(ramp).pool().tolist()
     [12.0]
     """
     mode = "replicate" if border == "replicate" else "constant"
-    return mean(gradient_magnitude(grey_levels(fused), 2, mode), mask)
+    return Map(gradient_magnitude(grey_levels(fused), 2, mode))
 
 
 def _average_gradient_over_fewer(fused: Tensor) -> Tensor:
-    mean_of_all = average_gradient(fused)
+    mean_of_all = average_gradient(fused).pool()
     height, width = fused.shape[1:]
     return mean_of_all * (height * width / ((height - 1) * (width - 1)))
 
@@ -189,7 +182,6 @@ SD_MFIF = Metric(
     source="MFIF-Metrics: mean of the columns' sample deviations, blind to what differs between columns",
     score=partial(of_fused, metric=mean_column_deviation),
     variant=True,
-    local=False,
 )
 
 AG = Metric(
@@ -198,7 +190,7 @@ AG = Metric(
     family="gradient",
     unit="grey levels",
     source="Cui et al. 2015, with central differences, mean over all pixels",
-    score=partial(of_fused, metric=average_gradient),
+    map=partial(of_fused, metric=average_gradient),
     rewards=("noise",),
 )
 
@@ -210,7 +202,6 @@ AG_VIFB = Metric(
     source="VIFB: a sum over H W pixels divided by (H - 1)(W - 1); so do MEFB, Tang, dungdz and kien",
     score=partial(of_fused, metric=_average_gradient_over_fewer),
     variant=True,
-    local=False,
 )
 
 AG_MFIF = Metric(
@@ -219,7 +210,7 @@ AG_MFIF = Metric(
     family="gradient",
     unit="grey levels",
     source="MFIF-Metrics: forward differences, 0 behind the last row and column, mean over all pixels",
-    score=partial(of_fused, metric=average_gradient, differences="forward"),
+    map=partial(of_fused, metric=average_gradient, differences="forward"),
     variant=True,
 )
 
@@ -229,7 +220,7 @@ EI = Metric(
     family="gradient",
     unit="8 grey levels",
     source="Rajalingam and Priya 2018, border replicated",
-    score=partial(of_fused, metric=edge_intensity),
+    map=partial(of_fused, metric=edge_intensity),
     rewards=("noise",),
 )
 
@@ -239,7 +230,7 @@ EI_IVIF_ZOO = Metric(
     family="gradient",
     unit="8 grey levels",
     source="IVIF_ZOO: black around the image, which counts as an edge",
-    score=partial(of_fused, metric=edge_intensity, border="zero"),
+    map=partial(of_fused, metric=edge_intensity, border="zero"),
     variant=True,
 )
 
@@ -250,7 +241,7 @@ MLI = Metric(
     unit="grey levels",
     higher_is_better=None,
     source="Image-Fusion-Metric (dungdz): mean grey level, of which none is the best",
-    score=partial(of_fused, metric=mean_level),
+    map=partial(of_fused, metric=mean_level),
     variant=True,
 )
 

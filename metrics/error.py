@@ -10,37 +10,33 @@ from functools import partial
 import torch
 from fusebench.metrics.base import (
     Metric,
-    count,
     grey_levels,
-    inside,
-    mean,
     mean_over_sources,
     same_size,
     scaled,
     shared,
-    total,
 )
+from fusebench.metrics.maps import Local, Map, count, inside, mean, total
 from torch import Tensor
 
 # Grey levels within this are one: a constant in [0, 1] is constant to rounding after its scaling to 255.
 CONSTANT = 1e-9
 
 
-def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Mean squared error, averaged over the sources, MSE = (mse(f, a) + mse(f, b)) / 2.
 
     Parameters
     ----------
     a, b, fused
         Shape (N, H, W); uint8, or floating in [0, 1].
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, in squared grey levels of 0 to 255; 0 where all three are equal. It is at least a quarter
-        of mse(a, b), which the average of the sources has. Codes that take images in [0, 1] print 1 / 255^2 of it.
+    Local
+        Pools to (N,), float64, in squared grey levels of 0 to 255; 0 where all three are equal. It is at least a
+        quarter of mse(a, b), which the average of the sources has. Codes that take images in [0, 1] print 1 / 255^2
+        of it.
 
     Raises
     ------
@@ -50,13 +46,13 @@ def mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | No
     Examples
     --------
     >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
-    >>> mean_squared_error(a, b, f).tolist()
+    >>> mean_squared_error(a, b, f).pool().tolist()
     [26.0]
     """
-    return mean_over_sources(a, b, fused, metric=_squared_error, mask=mask)
+    return mean_over_sources(a, b, fused, metric=_squared_error)
 
 
-def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Root mean squared error, averaged over the sources, RMSE = (rmse(f, a) + rmse(f, b)) / 2.
 
     Shapes and errors as `mean_squared_error`; in grey levels of 0 to 255. The mean of the roots, which is at most the
@@ -70,15 +66,13 @@ def root_mean_squared_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor
     Examples
     --------
     >>> a, b, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 16))
-    >>> root_mean_squared_error(a, b, f).tolist()
+    >>> root_mean_squared_error(a, b, f).pool().tolist()
     [5.0]
     """
-    return (_squared_error(a, fused, mask=mask).sqrt() + _squared_error(b, fused, mask=mask).sqrt()) / 2
+    return mean_over_sources(a, b, fused, metric=_root_mean_squared_error)
 
 
-def peak_signal_to_noise_ratio(
-    a: Tensor, b: Tensor, fused: Tensor, peak: float | Tensor = 255.0, *, mask: Tensor | None = None
-) -> Tensor:
+def peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, peak: float | Tensor = 255.0) -> Local:
     """Peak signal-to-noise ratio of the averaged error, PSNR = 10 log10(peak^2 / MSE).
 
     Shapes and errors as `mean_squared_error`.
@@ -89,13 +83,12 @@ def peak_signal_to_noise_ratio(
         Shape (N, H, W); uint8, or floating in [0, 1].
     peak
         The largest value a pixel could have, on the scale from 0 to 255; a number, or one for each image, (N,).
-    mask
-        See `mean_squared_error`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, in dB. +inf where all three images are equal; with a peak of 0, -inf, or NaN for no error.
+    Local
+        Pools to (N,), float64, in dB. +inf where all three images are equal; with a peak of 0, -inf, or NaN for no
+        error.
 
     Notes
     -----
@@ -105,13 +98,13 @@ def peak_signal_to_noise_ratio(
     Examples
     --------
     >>> a, f = (torch.full((1, 2, 2), level, dtype=torch.uint8) for level in (0, 255))
-    >>> peak_signal_to_noise_ratio(a, a, f).tolist(), peak_signal_to_noise_ratio(a, a, a).tolist()
-    ([0.0], [inf])
+    >>> [peak_signal_to_noise_ratio(a, a, fused).pool().item() for fused in (f, a)]
+    [0.0, inf]
     """
-    return _decibels(mean_squared_error(a, b, fused, mask=mask), peak)
+    return mean_squared_error(a, b, fused).then(partial(_decibels, peak=peak))
 
 
-def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Mean of the two sources' peak signal-to-noise ratios, peak 255, in dB.
 
     Shapes and errors as `mean_squared_error`. +inf where the fused image equals either source.
@@ -121,11 +114,11 @@ def mean_peak_signal_to_noise_ratio(a: Tensor, b: Tensor, fused: Tensor, *, mask
     Against a 20 dB, against b 40 dB.
 
     >>> a, b, f = (torch.full((1, 1, 2), level).expand(1, 2, 2) for level in (0.4, 0.49, 0.5))
-    >>> round(mean_peak_signal_to_noise_ratio(a, b, f).item(), 4)
+    >>> round(mean_peak_signal_to_noise_ratio(a, b, f).pool().item(), 4)
     30.0
     """
-    of_a, of_b = (_decibels(_squared_error(source, fused, mask=mask), 255.0) for source in (a, b))
-    return (of_a + of_b) / 2
+    of_a, of_b = (_squared_error(source, fused).then(partial(_decibels, peak=255.0)) for source in (a, b))
+    return 0.5 * (of_a + of_b)
 
 
 def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -140,7 +133,7 @@ def norm_over_pixels(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None
     >>> norm_over_pixels(a, b, f).tolist()
     [2.5]
     """
-    return root_mean_squared_error(a, b, fused, mask=mask) / count(fused, mask).sqrt()
+    return root_mean_squared_error(a, b, fused).pool(mask) / count(fused, mask).sqrt()
 
 
 def decibels_of_norm(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -167,7 +160,7 @@ def ratio_to_own_peak(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | Non
     20.0
     """
     peak = inside(grey_levels(fused), mask).amax(dim=(-2, -1))
-    return peak_signal_to_noise_ratio(a, b, fused, peak, mask=mask)
+    return peak_signal_to_noise_ratio(a, b, fused, peak).pool(mask)
 
 
 def correlation_coefficient(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -265,10 +258,18 @@ def _deviation(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     return deviation, torch.where(highest - lowest <= CONSTANT, torch.nan, total(deviation.square(), mask).sqrt())
 
 
+def _squared_error(source: Tensor, fused: Tensor) -> Local:
+    return Map(_squares(source, fused))
+
+
+def _root_mean_squared_error(source: Tensor, fused: Tensor) -> Local:
+    return _squared_error(source, fused).then(torch.sqrt)
+
+
 @shared
-def _squared_error(source: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def _squares(source: Tensor, fused: Tensor) -> Tensor:
     same_size(source, fused)
-    return mean((grey_levels(source) - grey_levels(fused)).square(), mask)
+    return (grey_levels(source) - grey_levels(fused)).square()
 
 
 def _decibels(squared_error: Tensor, peak: float | Tensor) -> Tensor:
@@ -284,7 +285,7 @@ MSE = Metric(
     higher_is_better=False,
     digits=2,
     source="mean over the two sources, grey levels 0 to 255",
-    score=mean_squared_error,
+    map=mean_squared_error,
 )
 
 MSE_TANG = Metric(
@@ -294,7 +295,7 @@ MSE_TANG = Metric(
     higher_is_better=False,
     digits=5,
     source="Tang: of images in [0, 1]; so do IVIF_ZOO, cslib and dungdz",
-    score=partial(scaled, metric=mean_squared_error, factor=1 / 255**2),
+    map=partial(scaled, metric=mean_squared_error, factor=1 / 255**2),
     variant=True,
 )
 
@@ -305,7 +306,7 @@ RMSE = Metric(
     unit="grey levels",
     higher_is_better=False,
     source="Jagalingam and Hegde 2015; mean over the two sources, grey levels 0 to 255",
-    score=root_mean_squared_error,
+    map=root_mean_squared_error,
 )
 
 RMSE_VIFB = Metric(
@@ -326,7 +327,7 @@ RMSE_CSLIB = Metric(
     higher_is_better=False,
     digits=5,
     source="cslib: of images in [0, 1]",
-    score=partial(scaled, metric=root_mean_squared_error, factor=1 / 255),
+    map=partial(scaled, metric=root_mean_squared_error, factor=1 / 255),
     variant=True,
 )
 
@@ -336,7 +337,7 @@ PSNR = Metric(
     family="error",
     unit="dB",
     source="Jagalingam and Hegde 2015; of the mean of the two sources' MSE, peak 255",
-    score=peak_signal_to_noise_ratio,
+    map=peak_signal_to_noise_ratio,
 )
 
 PSNR_TANG = Metric(
@@ -346,7 +347,7 @@ PSNR_TANG = Metric(
     unit="dB",
     source="Tang: errors of images in [0, 1] against a peak of 255, 48.13 dB too high; so does IVIF_ZOO",
     # On one scale: a peak of 255 * 255 against errors of 0 to 255.
-    score=partial(peak_signal_to_noise_ratio, peak=255.0**2),
+    map=partial(peak_signal_to_noise_ratio, peak=255.0**2),
     variant=True,
 )
 
@@ -376,7 +377,7 @@ PSNR_DUNGDZ = Metric(
     family="error",
     unit="dB",
     source="Image-Fusion-Metric (dungdz): mean of the two sources' PSNR, +inf as soon as one source is returned",
-    score=mean_peak_signal_to_noise_ratio,
+    map=mean_peak_signal_to_noise_ratio,
     variant=True,
 )
 

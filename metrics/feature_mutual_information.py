@@ -14,7 +14,8 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, same_size, total
+from fusebench.metrics.base import Metric, grey_levels, same_size
+from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.windows import gradient_magnitude
 from torch import Tensor
 
@@ -33,9 +34,7 @@ def feature_mutual_information(
     fused: Tensor,
     feature: Callable[[Tensor], Tensor],
     counting: Literal["all", "filled"] = "all",
-    *,
-    mask: Tensor | None = None,
-) -> Tensor:
+) -> Local:
     """Mean over 3 x 3 windows of the normalised information between features, FMI = (I(a, f) + I(b, f)) / 2.
 
     In a window, the nine feature values minus their minimum, divided by their sum, are taken for the probabilities of
@@ -56,13 +55,11 @@ def feature_mutual_information(
     counting
         Which windows are averaged: "all", or "filled", those that are not constant in both the source and the fused
         image.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64; 1 for three equal images. Mostly from 0 to 1: t may exceed 1, and the joint then is no
+    Local
+        Pools to (N,), float64; 1 for three equal images. Mostly from 0 to 1: t may exceed 1, and the joint then is no
         distribution (negative entries enter the entropy with the logarithm of their size, as in the authors' code).
         A window that is equal in both images, or constant in both, has I = 1: flat background that is copied, or
         shifted in level, counts as kept. One that is constant in a single image has I = 0, and so has one in which
@@ -90,14 +87,21 @@ def feature_mutual_information(
     One window; the fused image is the first source, and the second is constant.
 
     >>> a = torch.tensor([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], dtype=torch.uint8)
-    >>> feature_mutual_information(a, 0 * a, a, pixels).tolist()
+    >>> feature_mutual_information(a, 0 * a, a, pixels).pool().tolist()
     [0.5]
     """
     same_size(a, b, fused)
     if min(fused.shape[1:]) < 3:
         raise ValueError(f"a window has 3 x 3 pixels, the images {fused.shape[1]} x {fused.shape[2]}")
     f = feature(fused)
-    return (_information(feature(a), f, counting, mask) + _information(feature(b), f, counting, mask)) / 2
+    return 0.5 * (_information(feature(a), f, counting) + _information(feature(b), f, counting))
+
+
+def whole_feature_mutual_information(
+    a: Tensor, b: Tensor, fused: Tensor, feature: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Average the map of `feature_mutual_information` where its places are none of the image's, such as frequencies."""
+    return feature_mutual_information(a, b, fused, feature).pool()
 
 
 def pixels(image: Tensor) -> Tensor:
@@ -185,8 +189,8 @@ def _without_rounding(coefficients: Tensor) -> Tensor:
     return torch.where(coefficients.abs() > ROUNDING, coefficients, 0.0)
 
 
-def _information(x: Tensor, y: Tensor, counting: str, mask: Tensor | None) -> Tensor:
-    """Mean over the windows of two features of their normalised information, (N,)."""
+def _information(x: Tensor, y: Tensor, counting: str) -> Map:
+    """Give the normalised information of two features in each window."""
     flat_x, flat_y = _flat(x), _flat(y)
     alike = _everywhere(x == y) | (flat_x & flat_y)
     score = alike.to(torch.float64)
@@ -199,8 +203,10 @@ def _information(x: Tensor, y: Tensor, counting: str, mask: Tensor | None) -> Te
         place = row * width + column + steps
         windows = (feature.take(place + image * height * width * (feature.shape[0] > 1)) for feature in (x, y))
         score[image, row, column] = _window_information(*windows)
-    counted = torch.ones_like(score) if counting == "all" else (~(flat_x & flat_y)).to(score)
-    return total(score * counted, mask) / total(counted, mask)
+    if counting == "all":
+        return Map(score)
+    filled = ~(flat_x & flat_y)
+    return Map(score * filled, filled)
 
 
 def _flat(feature: Tensor) -> Tensor:
@@ -279,7 +285,7 @@ FMI_PIXEL = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of grey levels",
-    score=partial(feature_mutual_information, feature=pixels),
+    map=partial(feature_mutual_information, feature=pixels),
 )
 
 FMI_GRADIENT = Metric(
@@ -287,7 +293,7 @@ FMI_GRADIENT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of horizontal gradients",
-    score=partial(feature_mutual_information, feature=gradient),
+    map=partial(feature_mutual_information, feature=gradient),
 )
 
 FMI_EDGE = Metric(
@@ -295,7 +301,7 @@ FMI_EDGE = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of windows that hold an edge",
-    score=partial(feature_mutual_information, feature=edges, counting="filled"),
+    map=partial(feature_mutual_information, feature=edges, counting="filled"),
     rewards=("contrast / 8",),
 )
 
@@ -304,7 +310,7 @@ FMI_EDGE_DUNGDZ = Metric(
     convention="dungdz",
     family="information",
     source="dungdz: windows without an edge count as kept, so that an image without edges scores best of all",
-    score=partial(feature_mutual_information, feature=edges),
+    map=partial(feature_mutual_information, feature=edges),
     variant=True,
 )
 
@@ -313,8 +319,7 @@ FMI_DCT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of cosine coefficients",
-    score=partial(feature_mutual_information, feature=cosine_transform),
-    local=False,
+    score=partial(whole_feature_mutual_information, feature=cosine_transform),
 )
 
 RECORDS = (

@@ -7,7 +7,8 @@ An image that is too small for a metric's windows has no score: NaN.
 from functools import partial
 
 import torch
-from fusebench.metrics.base import Metric, comparable, mean, shared, total
+from fusebench.metrics.base import Metric, comparable, shared
+from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.structural_similarity import GAUSSIAN_11, WANG, similarity_factors
 from fusebench.metrics.windows import (
     Window,
@@ -35,8 +36,7 @@ def fusion_quality(
     *,
     window: Window = BOX_8,
     constants: tuple[float, float] = UNIVERSAL,
-    mask: Tensor | None = None,
-) -> Tensor:
+) -> Local:
     """Fusion quality index Q_S: similarity to each source, weighted in each window by the source's variance.
 
     Q_S = mean over windows of q with q = w Q(a, f) + (1 - w) Q(b, f) and w = v_a / (v_a + v_b), where v is the variance
@@ -52,13 +52,11 @@ def fusion_quality(
         The window; 8 x 8 pixels of equal weight, as in the paper.
     constants
         The factors of SSIM's constants. The index has none; the default is next to nothing, for the flat windows.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
 
     Raises
     ------
@@ -80,11 +78,11 @@ def fusion_quality(
     A window in which one source is flat is judged by the other source.
 
     >>> a = torch.arange(64, dtype=torch.uint8).view(1, 8, 8)
-    >>> round(fusion_quality(a, torch.zeros_like(a), a).item(), 6)
+    >>> round(fusion_quality(a, torch.zeros_like(a), a).pool().item(), 6)
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    return mean(_quality(a, b, fused, window, constants)[0], mask)
+    return Map(_quality(a, b, fused, window, constants)[0])
 
 
 def weighted_fusion_quality(
@@ -94,21 +92,20 @@ def weighted_fusion_quality(
     *,
     window: Window = BOX_8,
     constants: tuple[float, float] = UNIVERSAL,
-    mask: Tensor | None = None,
-) -> Tensor:
+) -> Local:
     """Weighted fusion quality index Q_W: the mean of Q_S's windows, weighted by what the sources have there.
 
     Q_W = sum c q / sum c with c = max(v_a, v_b), and q, v as in `fusion_quality`.
 
     Parameters
     ----------
-    a, b, fused, window, constants, mask
+    a, b, fused, window, constants
         See `fusion_quality`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
 
     Raises
     ------
@@ -123,11 +120,11 @@ def weighted_fusion_quality(
     Examples
     --------
     >>> a = torch.arange(64, dtype=torch.uint8).view(1, 8, 8)
-    >>> round(weighted_fusion_quality(a, torch.zeros_like(a), a).item(), 6)
+    >>> round(weighted_fusion_quality(a, torch.zeros_like(a), a).pool().item(), 6)
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    return _weighted(*_quality(a, b, fused, window, constants), mask)
+    return _weighted(*_quality(a, b, fused, window, constants))
 
 
 def edge_fusion_quality(
@@ -138,23 +135,22 @@ def edge_fusion_quality(
     window: Window = BOX_8,
     constants: tuple[float, float] = UNIVERSAL,
     border: str = "constant",
-    mask: Tensor | None = None,
-) -> Tensor:
+) -> Local:
     """Weighted fusion quality of the edge images, the second factor of Q_E.
 
     Q_E = Q_W(a, b, f) Q_W(a', b', f'), where the edge image x' is the magnitude of Prewitt's gradient.
 
     Parameters
     ----------
-    a, b, fused, window, constants, mask
+    a, b, fused, window, constants
         See `fusion_quality`.
     border
         What lies beyond the image for the gradient: "constant" for black, "replicate" for its outermost pixels.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for three equal images. NaN if the image is smaller than the window.
 
     Raises
     ------
@@ -169,14 +165,14 @@ def edge_fusion_quality(
     Examples
     --------
     >>> a = torch.arange(64, dtype=torch.uint8).view(1, 8, 8)
-    >>> round(edge_fusion_quality(a, torch.zeros_like(a), a).item(), 6)
+    >>> round(edge_fusion_quality(a, torch.zeros_like(a), a).pool().item(), 6)
     1.0
     """
     a, b, fused = (gradient_magnitude(levels, 1, border) for levels in comparable(a, b, fused))
-    return _weighted(*_quality(a, b, fused, window, constants), mask)
+    return _weighted(*_quality(a, b, fused, window, constants))
 
 
-def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Cvejic's fusion quality Q_C: similarity to each source, weighted in each window by its covariance with f.
 
     Q_C = mean over windows of w Q(a, f) + (1 - w) Q(b, f), w = c_af / (c_af + c_bf) put into [0, 1], where c is the
@@ -191,8 +187,8 @@ def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tens
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for three equal images. NaN if H or W < 8.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for three equal images. NaN if H or W < 8.
 
     Raises
     ------
@@ -210,18 +206,16 @@ def covariance_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tens
     The fused image has the structure of one source; the other is its negative and does not count.
 
     >>> a = torch.arange(64, dtype=torch.uint8).view(1, 8, 8)
-    >>> round(covariance_fusion_quality(a, 255 - a // 2, a).item(), 6)
+    >>> round(covariance_fusion_quality(a, 255 - a // 2, a).pool().item(), 6)
     1.0
     """
     a, b, fused = comparable(a, b, fused)
     share = _covariance_share(a, b, fused, BOX_8).nan_to_num(nan=0.5).clamp(0, 1)
     quality = share * _index(a, fused, BOX_8, UNIVERSAL) + (1 - share) * _index(b, fused, BOX_8, UNIVERSAL)
-    return mean(quality, mask)
+    return Map(quality)
 
 
-def similarity_fusion_quality(
-    a: Tensor, b: Tensor, fused: Tensor, *, flat: bool = True, mask: Tensor | None = None
-) -> Tensor:
+def similarity_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, flat: bool = True) -> Local:
     """Yang's fusion quality Q_Y: where the sources agree f must be like both, elsewhere like one of them.
 
     Q_Y = mean over windows of w Q(a, f) + (1 - w) Q(b, f) with w = v_a / (v_a + v_b) where Q(a, b) >= 3/4, and of
@@ -239,8 +233,8 @@ def similarity_fusion_quality(
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for three equal images. NaN if H or W < 7, or if no window counts.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for three equal images. NaN if H or W < 7, or if no window counts.
 
     Raises
     ------
@@ -260,7 +254,7 @@ def similarity_fusion_quality(
     Examples
     --------
     >>> a = torch.arange(64, dtype=torch.uint8).view(1, 8, 8)
-    >>> round(similarity_fusion_quality(a, a.mT, a).item(), 6)
+    >>> round(similarity_fusion_quality(a, a.mT, a).pool().item(), 6)
     1.0
     """
     a, b, fused = comparable(a, b, fused)
@@ -268,7 +262,7 @@ def similarity_fusion_quality(
     share, lively = _variance_share(a, b, GAUSSIAN_7)
     agree = _index(a, b, GAUSSIAN_7, UNIVERSAL) >= 0.75
     quality = torch.where(agree, share * of_a + (1 - share) * of_b, torch.maximum(of_a, of_b))
-    return _mean_where(quality, lively | flat, mask)
+    return _mean_where(quality, lively | flat)
 
 
 def _index(x: Tensor, y: Tensor, window: Window, constants: tuple[float, float]) -> Tensor:
@@ -287,8 +281,8 @@ def _quality(
     return quality, torch.where(lively, larger, 0.5)
 
 
-def _weighted(quality: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
-    return total(weight * quality, mask) / total(weight, mask)
+def _weighted(quality: Tensor, weight: Tensor) -> Map:
+    return Map(weight * quality, weight)
 
 
 def _variance_share(a: Tensor, b: Tensor, window: Window) -> tuple[Tensor, Tensor]:
@@ -304,11 +298,11 @@ def _covariance_share(a: Tensor, b: Tensor, fused: Tensor, window: Window) -> Te
     return with_a / without_rounding(with_a + with_b)
 
 
-def _mean_where(values: Tensor, counts: Tensor, mask: Tensor | None) -> Tensor:
-    return total(torch.where(counts, values, 0), mask) / total(counts, mask)
+def _mean_where(quality: Tensor, counts: Tensor) -> Map:
+    return Map(torch.where(counts, quality, 0), counts)
 
 
-def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """MEFB's Q_C: where the weight leaves [0, 1] it puts the quality at that bound, and drops the undefined windows.
 
     Where one source is flat the weight is a bound itself, 0 or 1, and the quality is that of the other source. In their
@@ -320,15 +314,15 @@ def _covariance_fusion_quality_mefb(a: Tensor, b: Tensor, fused: Tensor, *, mask
     within = share.nan_to_num(nan=0.5).clamp(0, 1)
     quality = within * _index(a, fused, GAUSSIAN_7, UNIVERSAL) + (1 - within) * _index(b, fused, GAUSSIAN_7, UNIVERSAL)
     quality = torch.where(share < 0, 0.0, torch.where(share > 1, 1.0, quality))
-    return _mean_where(quality, ~share.isnan(), mask)
+    return _mean_where(quality, ~share.isnan())
 
 
-def _edge_dependent_fusion_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
-    return weighted_fusion_quality(a, b, fused, mask=mask) * edge_fusion_quality(a, b, fused, mask=mask)
+def _edge_dependent_fusion_quality(a: Tensor, b: Tensor, fused: Tensor) -> Local:
+    return weighted_fusion_quality(a, b, fused) * edge_fusion_quality(a, b, fused)
 
 
-def _squared_edge_quality(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
-    return edge_fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG, border="replicate", mask=mask).square()
+def _squared_edge_quality(a: Tensor, b: Tensor, fused: Tensor) -> Local:
+    return edge_fusion_quality(a, b, fused, window=GAUSSIAN_11, constants=WANG, border="replicate").then(torch.square)
 
 
 Q_S = Metric(
@@ -336,7 +330,7 @@ Q_S = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q",
-    score=fusion_quality,
+    map=fusion_quality,
 )
 
 Q_S_ZHENGLIU = Metric(
@@ -344,7 +338,7 @@ Q_S_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
-    score=partial(fusion_quality, window=GAUSSIAN_11, constants=WANG),
+    map=partial(fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
@@ -353,7 +347,7 @@ Q_W = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_W",
-    score=weighted_fusion_quality,
+    map=weighted_fusion_quality,
 )
 
 Q_W_ZHENGLIU = Metric(
@@ -361,7 +355,7 @@ Q_W_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
-    score=partial(weighted_fusion_quality, window=GAUSSIAN_11, constants=WANG),
+    map=partial(weighted_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
@@ -370,7 +364,7 @@ Q_W_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: wrongly the quality of the edge images alone, which is a factor of Q_E; SSIM as zhengliu",
-    score=partial(edge_fusion_quality, window=GAUSSIAN_11, constants=WANG),
+    map=partial(edge_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
 
@@ -379,7 +373,7 @@ Q_E = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_E; exponent 1",
-    score=_edge_dependent_fusion_quality,
+    map=_edge_dependent_fusion_quality,
 )
 
 Q_E_DUNGDZ = Metric(
@@ -387,7 +381,7 @@ Q_E_DUNGDZ = Metric(
     convention="dungdz",
     family="structure",
     source="Image-Fusion-Metric: wrongly the square of the edge images' quality; SSIM as zhengliu; borders repeated",
-    score=_squared_edge_quality,
+    map=_squared_edge_quality,
     variant=True,
 )
 
@@ -396,7 +390,7 @@ Q_C = Metric(
     convention="cvejic",
     family="structure",
     source="Cvejic, Loza, Bull and Canagarajah 2005",
-    score=covariance_fusion_quality,
+    map=covariance_fusion_quality,
 )
 
 Q_C_MEFB = Metric(
@@ -404,7 +398,7 @@ Q_C_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: wrongly bounds the quality where the weight is out of bounds; drops flat windows; Gaussian of 7 x 7",
-    score=_covariance_fusion_quality_mefb,
+    map=_covariance_fusion_quality_mefb,
     variant=True,
 )
 
@@ -413,7 +407,7 @@ Q_Y = Metric(
     convention="yang",
     family="structure",
     source="Yang, Zhang, Wang and Liu 2008",
-    score=similarity_fusion_quality,
+    map=similarity_fusion_quality,
 )
 
 Q_Y_MEFB = Metric(
@@ -421,7 +415,7 @@ Q_Y_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: drops the windows in which both sources are flat",
-    score=partial(similarity_fusion_quality, flat=False),
+    map=partial(similarity_fusion_quality, flat=False),
     variant=True,
 )
 

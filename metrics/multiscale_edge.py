@@ -1,9 +1,11 @@
 """How near the fused image's wavelet details are to those of the sources, over two scales."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared, total
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.maps import Local, Map
 from torch import Tensor
 
 # Exponents of the finer and the coarser scale.
@@ -17,7 +19,7 @@ class Details(NamedTuple):
     energy: Tensor
 
 
-def multiscale_edge(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def multiscale_edge(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Multiscale edge preservation, Q_M = Q_1^(2/3) Q_2^(1/3), over the two finest scales of the Haar transform.
 
     Q_s = sum (E^A w^A + E^B w^B) / sum (w^A + w^B) over a scale's positions, where E^A is the sum of
@@ -29,15 +31,13 @@ def multiscale_edge(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None 
         The sources, (N, H, W) or (1, H, W); uint8, or floating in [0, 1].
     fused
         The fused images, (N, H, W).
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from 0 to 3, the score of identical images. A constant image keeps every detail of 0, and
-        can score better than the sources' average, which halves the details. NaN where the sources have no detail at
-        one of the scales, as constant images and those smaller than 4 x 4.
+    Local
+        Pools to (N,), float64, from 0 to 3, the score of identical images. A constant image keeps every detail of 0,
+        and can score better than the sources' average, which halves the details. NaN where the sources have no detail
+        at one of the scales, as constant images and those smaller than 4 x 4.
 
     Raises
     ------
@@ -60,16 +60,18 @@ def multiscale_edge(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None 
 
     >>> x = torch.zeros(1, 4, 4, dtype=torch.uint8)
     >>> x[0, :2, :2] = torch.tensor([[8, 0], [8, 0]])
-    >>> multiscale_edge(x, x, x).tolist(), round(multiscale_edge(x, x, 0 * x).item(), 4)
-    ([3.0], 0.6036)
+    >>> [round(multiscale_edge(x, x, fused).pool().item(), 4) for fused in (x, 0 * x)]
+    [3.0, 0.6036]
     """
     same_size(a, b, fused)
-    score = torch.ones((), dtype=torch.float64, device=fused.device)
     details = (_details(image) for image in (a, b, fused))
-    for step, (of_a, of_b, of_fused, exponent) in zip((2, 4), zip(*details, SCALES, strict=True), strict=True):
+    qualities = []
+    for step, of_a, of_b, of_fused, exponent in zip((2, 4), *details, SCALES, strict=True):
         kept = _near(of_a, of_fused) * of_a.energy + _near(of_b, of_fused) * of_b.energy
-        score = score * (total(kept, mask, step) / total(of_a.energy + of_b.energy, mask, step)) ** exponent
-    return score
+        quality = Map(kept, of_a.energy + of_b.energy, step)
+        qualities.append(quality.then(partial(torch.pow, exponent=exponent)))
+    fine, coarse = qualities
+    return fine * coarse
 
 
 def _near(source: Details, fused: Details) -> Tensor:
@@ -102,7 +104,7 @@ Q_M = Metric(
     convention="wang",
     family="gradient",
     source="Wang and Liu 2008, as in imageFusionMetrics (Z. Liu)",
-    score=multiscale_edge,
+    map=multiscale_edge,
     rewards=("black", "grey", "white"),
 )
 

@@ -11,17 +11,15 @@ from functools import partial
 import torch
 from fusebench.metrics.base import (
     Metric,
-    count,
     grey_codes,
     grey_levels,
-    inside,
-    mean,
     of_fused,
     same_size,
     scaled,
     shared,
     sum_over_sources,
 )
+from fusebench.metrics.maps import Local, Map, count, inside
 from torch import Tensor
 
 LEVELS = 256
@@ -38,7 +36,7 @@ def entropy(image: Tensor, offset: float = 0, *, mask: Tensor | None = None) -> 
         Added inside the logarithm, -sum p log2(p + offset). It is no part of the definition: some codes add it to
         avoid log2(0), which lowers every entropy a little.
     mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `maps.inside`.
 
     Returns
     -------
@@ -249,7 +247,7 @@ def truncated_cross_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor
     return (_divergence(p_a, p_f) + _divergence(p_b, p_f)) / 2
 
 
-def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Emulate ivif_zoo's cross entropy: a binary one between sigmoids of grey levels, averaged over the pixels.
 
     Shapes and errors as `cross_entropy`; the result is in nats. The target is the mean of the sources' sigmoids, the
@@ -261,14 +259,14 @@ def sigmoid_cross_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor |
     Black everywhere: every sigmoid is 1/2, and the score ln 2.
 
     >>> x = torch.zeros(1, 2, 2)
-    >>> round(sigmoid_cross_entropy(x, x, x).item(), 6)
+    >>> round(sigmoid_cross_entropy(x, x, x).pool().item(), 6)
     0.693147
     """
     same_size(a, b, fused)
     s_a, s_b, s_f = (grey_levels(image).float().sigmoid() for image in (a, b, fused))
     target, predicted = ((s_a + s_b) / 2).clamp(1e-7, 1 - 1e-7), s_f.clamp(1e-7, 1 - 1e-7)
     losses = target * predicted.log() + (1 - target) * (1 - predicted).log()
-    return -mean(losses.double(), mask)
+    return Map(-losses.double())
 
 
 def _share(source: Tensor, fused: Tensor, *, mask: Tensor | None) -> Tensor:
@@ -458,7 +456,7 @@ CE_IVIF_ZOO = Metric(
     unit="nat",
     higher_is_better=False,
     source="IVIF_ZOO: a binary cross entropy of sigmoids of grey levels, no statement about histograms",
-    score=sigmoid_cross_entropy,
+    map=sigmoid_cross_entropy,
     variant=True,
 )
 

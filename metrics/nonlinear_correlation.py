@@ -21,7 +21,7 @@ def nonlinear_correlation_entropy(a: Tensor, b: Tensor, fused: Tensor, *, mask: 
     a, b, fused
         Shape (N, H, W); uint8, or floating in [0, 1].
     mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `maps.inside`.
 
     Returns
     -------

@@ -10,8 +10,9 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, inside, mean
+from fusebench.metrics.base import Metric, comparable
 from fusebench.metrics.base import stretched as spread
+from fusebench.metrics.maps import Local, Map, inside
 from fusebench.metrics.windows import blur, gradient_magnitude
 from torch import Tensor
 
@@ -38,7 +39,7 @@ def regional_distortion(
     stretched
         Whether each image is first stretched to the grey levels 0 to 255 and rounded.
     mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `maps.inside`.
 
     Returns
     -------
@@ -84,8 +85,7 @@ def contrast_preservation(
     light: float = 1.0,
     visible: float = 0.001,
     stretched: bool = False,
-    mask: Tensor | None = None,
-) -> Tensor:
+) -> Local:
     """Chen and Blum's quality Q_CB: how far the local contrast of the more contrasty source is preserved.
 
     Q_CB = mean over pixels of w q_a + (1 - w) q_b with q = (min(C, C_f) + v) / (max(C, C_f) + v) and
@@ -106,13 +106,11 @@ def contrast_preservation(
         v, the masked contrast that is just seen. 0 for the paper's bare quotients.
     stretched
         Whether each image is first stretched to the grey levels 0 to 255 and rounded.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from 0 to 1; 1 for three equal images, constant ones too.
+    Local
+        Pools to (N,), float64, from 0 to 1; 1 for three equal images, constant ones too.
 
     Raises
     ------
@@ -135,7 +133,7 @@ def contrast_preservation(
     Examples
     --------
     >>> x = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
-    >>> round(contrast_preservation(x, x, x).item(), 6)
+    >>> round(contrast_preservation(x, x, x).pool().item(), 6)
     1.0
     """
     levels = comparable(*(spread(image) if stretched else image for image in (a, b, fused)))
@@ -143,7 +141,7 @@ def contrast_preservation(
     power_a, power_b = of_a.square() + visible**2, of_b.square() + visible**2
     share = (power_a / (power_a + power_b)).nan_to_num(nan=0.5)
     quality = share * _preserved(of_a, of_fused, visible) + (1 - share) * _preserved(of_b, of_fused, visible)
-    return mean(quality, mask)
+    return Map(quality)
 
 
 def _filtered(levels: Tensor, sensitivity: Callable[[Tensor], Tensor]) -> Tensor:
@@ -223,7 +221,7 @@ Q_CB = Metric(
     convention="chen",
     family="perception",
     source="Chen and Blum 2009, with at least one grey level of light and contrasts that are seen",
-    score=contrast_preservation,
+    map=contrast_preservation,
 )
 
 Q_CB_VIFB = Metric(
@@ -231,7 +229,7 @@ Q_CB_VIFB = Metric(
     convention="vifb",
     family="perception",
     source="VIFB, also MEFB, MFIF and zhengliu: stretched; rests on the rounding of Fourier transforms before black",
-    score=partial(contrast_preservation, light=0, visible=0, stretched=True),
+    map=partial(contrast_preservation, light=0, visible=0, stretched=True),
     variant=True,
     rounding=2e-2,
 )

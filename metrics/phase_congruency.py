@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, grey_levels, same_size, shared, total
+from fusebench.metrics.base import Metric, grey_levels, same_size, shared
+from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.windows import blur, gaussian
 from torch import Tensor
 
@@ -40,9 +41,7 @@ class PhaseCongruency(NamedTuple):
     least: Tensor
 
 
-def phase_congruency_quality(
-    a: Tensor, b: Tensor, fused: Tensor, *, stabilised: bool = False, mask: Tensor | None = None
-) -> Tensor:
+def phase_congruency_quality(a: Tensor, b: Tensor, fused: Tensor, *, stabilised: bool = False) -> Local:
     """Similarity of phase congruency and its moments, Q_P = P_p P_M P_m.
 
     For each of the three maps of `phase_congruency`, P is the mean over the features of the greatest of three local
@@ -58,13 +57,11 @@ def phase_congruency_quality(
         The fused images, (N, H, W).
     stabilised
         Whether the correlation is (s_xf + 0.0001) / (s_x s_f + 0.0001), as in the paper.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from about -1 to 1. Identical images have about 0.9, since the fused image's
+    Local
+        Pools to (N,), float64, from about -1 to 1. Identical images have about 0.9, since the fused image's
         maps are not set to 0 where there is no feature. 0 for a constant fused image. NaN if the sources have no
         feature, as constant images. Phase congruency does not depend on contrast: an image that has lost most of its
         contrast, and the negative, score about as the image itself.
@@ -94,7 +91,7 @@ def phase_congruency_quality(
 
     >>> x = torch.zeros(1, 32, 32, dtype=torch.uint8)
     >>> x[:, 8:24, 8:24] = 200
-    >>> q = phase_congruency_quality(x, x, torch.cat([x, 200 - x]))
+    >>> q = phase_congruency_quality(x, x, torch.cat([x, 200 - x])).pool()
     >>> [round(value, 2) for value in q.tolist()]
     [0.87, 0.87]
     """
@@ -104,13 +101,14 @@ def phase_congruency_quality(
     in_a, in_b = of_a.congruency > THRESHOLD, of_b.congruency > THRESHOLD
     in_either = in_a | in_b
     found = torch.stack([in_a.expand_as(in_either), in_b.expand_as(in_either), in_either])
-    score = torch.ones((), dtype=torch.float64, device=fused.device)
+    qualities = []
     for x, y, f in zip(of_a, of_b, of_fused, strict=True):
         chosen = torch.where(from_a, x, y)
         sources = torch.stack([x.expand_as(chosen), y.expand_as(chosen), chosen]) * found
         best = torch.where(found, _correlation(sources, f, stabilised), 0.0).amax(dim=0)
-        score = score * total(best, mask) / total(in_either, mask)
-    return score
+        qualities.append(Map(best, in_either))
+    of_congruency, of_greatest, of_least = qualities
+    return of_congruency * of_greatest * of_least
 
 
 def _correlation(x: Tensor, y: Tensor, stabilised: bool) -> Tensor:  # noqa: FBT001  handed on
@@ -258,7 +256,7 @@ Q_P = Metric(
     convention="zhao",
     family="structure",
     source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012; a guard in the denominator alone",
-    score=phase_congruency_quality,
+    map=phase_congruency_quality,
 )
 
 Q_P_ZHENGLIU = Metric(
@@ -266,7 +264,7 @@ Q_P_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics (zhengliu), MEFB and MFIF, as in Zhao's paper: 1 where the fused image has no feature",
-    score=partial(phase_congruency_quality, stabilised=True),
+    map=partial(phase_congruency_quality, stabilised=True),
     variant=True,
 )
 

@@ -254,7 +254,7 @@ def score(
         metrics. See `chosen`.
     mask
         Where the images are scored: (N, H, W), or (1, H, W) for all, bool. Counts and sums run over these pixels, and
-        maps of windows, gradients and transforms are averaged over them; see `base.inside`. A metric that is not
+        maps of windows, gradients and transforms are averaged over them; see `maps.inside`. A metric that is not
         `local`, such as one of a transform of the whole image, is NaN.
 
     Returns

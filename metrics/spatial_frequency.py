@@ -4,11 +4,12 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, count, grey_levels, mean, of_fused, same_size, shared, total
+from fusebench.metrics.base import Metric, grey_levels, of_fused, same_size
+from fusebench.metrics.maps import Local, Map
 from torch import Tensor
 
 
-def spatial_frequency(fused: Tensor, *, own_counts: bool = False, mask: Tensor | None = None) -> Tensor:
+def spatial_frequency(fused: Tensor, *, own_counts: bool = False) -> Local:
     """Spatial frequency: the root of the mean squared difference of neighbouring pixels, over rows and columns.
 
     SF = sqrt((sum (f(x, y) - f(x, y - 1))^2 + sum (f(x, y) - f(x - 1, y))^2) / (X Y)), where each sum runs over
@@ -21,13 +22,11 @@ def spatial_frequency(fused: Tensor, *, own_counts: bool = False, mask: Tensor |
     own_counts
         Divide each sum by the number of its own differences, X (Y - 1) and (X - 1) Y, as some codes do. The value is
         a little higher.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 255 sqrt(2). Codes
+    Local
+        Pools to (N,), float64, in grey levels of 0 to 255; from 0 (a constant image) to 255 sqrt(2). Codes
         that take images in [0, 1] print 1/255 of it. It does not look at the sources: noise scores highest.
 
     Raises
@@ -45,18 +44,17 @@ def spatial_frequency(fused: Tensor, *, own_counts: bool = False, mask: Tensor |
     A step of 10 grey levels in one of two rows: sqrt((0 + 2 * 10^2) / 4).
 
     >>> f = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8)
-    >>> spatial_frequency(f).tolist(), spatial_frequency(f, own_counts=True).tolist()
+    >>> spatial_frequency(f).pool().tolist(), spatial_frequency(f, own_counts=True).pool().tolist()
     ([7.0710678118654755], [10.0])
     """
     f = grey_levels(fused)
     rows, columns = f.diff(dim=-1).square(), f.diff(dim=-2).square()
     if own_counts:
-        return (mean(rows, mask) + mean(columns, mask)).sqrt()
-    return ((total(rows, mask) + total(columns, mask)) / count(f, mask)).sqrt()
+        return (Map(rows) + Map(columns)).then(torch.sqrt)
+    return Map(F.pad(rows, (1, 0)) + F.pad(columns, (0, 0, 1, 0))).then(torch.sqrt)
 
 
-@shared
-def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Ratio of spatial frequency error: how far the fused image's activity is from the most its sources offer.
 
     Q_SF = (SF_f - SF_r) / SF_r. SF is the root of the sum of the mean squared differences along rows, columns and
@@ -70,8 +68,8 @@ def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, a pure number, at least -1. 0 is ideal: below, activity of the sources was lost; above,
+    Local
+        Pools to (N,), float64, a pure number, at least -1. 0 is ideal: below, activity of the sources was lost; above,
         the fused image has more than they (noise, ringing). Fusion mostly loses, so higher is taken as better. Two
         constant sources offer nothing: NaN for a constant fused image, +inf for any other.
 
@@ -91,20 +89,20 @@ def spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor
     A source returned untouched beside a constant one loses nothing; a constant fused image loses all.
 
     >>> x, flat = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8), torch.zeros(1, 2, 2, dtype=torch.uint8)
-    >>> spatial_frequency_error(x, flat, x).tolist(), spatial_frequency_error(x, flat, flat).tolist()
-    ([0.0], [-1.0])
+    >>> [spatial_frequency_error(x, flat, f).pool().item() for f in (x, flat)]
+    [0.0, -1.0]
     """
     same_size(a, b, fused)
     of_a, of_b, of_f = (_differences(image) for image in (a, b, fused))
-    return _activity_error((1, 1, 0.5**0.5, 0.5**0.5), of_a, of_b, of_f, mask)
+    return _activity_error((1, 1, 0.5**0.5, 0.5**0.5), of_a, of_b, of_f)
 
 
-def absolute_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def absolute_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Emulate kien's Q_SF, |Q_SF|: whether activity was lost or invented is hidden. See `spatial_frequency_error`."""
-    return spatial_frequency_error(a, b, fused, mask=mask).abs()
+    return spatial_frequency_error(a, b, fused).then(torch.abs)
 
 
-def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Emulate cslib's Q_SF: the last row and column repeat, and the diagonals' squares are halved.
 
     Shapes, errors and undefined cases as `spatial_frequency_error`. At the border a diagonal difference becomes a
@@ -113,29 +111,36 @@ def padded_spatial_frequency_error(a: Tensor, b: Tensor, fused: Tensor, *, mask:
     Examples
     --------
     >>> x, flat = torch.tensor([[[0, 0], [10, 10]]], dtype=torch.uint8), torch.zeros(1, 2, 2, dtype=torch.uint8)
-    >>> padded_spatial_frequency_error(x, flat, flat).tolist()
+    >>> padded_spatial_frequency_error(x, flat, flat).pool().tolist()
     [-1.0]
     """
     same_size(a, b, fused)
     of_a, of_b, of_f = (_padded_differences(image) for image in (a, b, fused))
-    return _activity_error((1, 1, 0.5, 0.5), of_a, of_b, of_f, mask)
+    return _activity_error((1, 1, 0.5, 0.5), of_a, of_b, of_f)
 
 
-def _activity_error(
-    weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor], mask: Tensor | None
-) -> Tensor:
-    of_reference = [torch.maximum(x.abs(), y.abs()) for x, y in zip(of_a, of_b, strict=True)]
-    sf_f, sf_r = (
-        torch.stack([w * total(d.square(), mask) for w, d in zip(weights, ds, strict=True)]).sum(dim=0).sqrt()
-        for ds in (of_f, of_reference)
+def _activity_error(weights: tuple[float, ...], of_a: list[Tensor], of_b: list[Tensor], of_f: list[Tensor]) -> Local:
+    """Give (SF_f - SF_r) / SF_r = sqrt(SF_f^2 / SF_r^2) - 1, where the ratio is that of two sums."""
+    of_r = [torch.maximum(x.abs(), y.abs()) for x, y in zip(of_a, of_b, strict=True)]
+    of_fused, of_reference = (
+        torch.stack([w * d.square() for w, d in zip(weights, ds, strict=True)]).sum(dim=0) for ds in (of_f, of_r)
     )
-    return (sf_f - sf_r) / sf_r
+    return Map(of_fused, of_reference).then(lambda ratio: ratio.sqrt() - 1)
 
 
 def _differences(image: Tensor) -> list[Tensor]:
-    """Differences of neighbours along rows, columns, the main and the other diagonal."""
+    """Differences of neighbours along rows, columns, the main and the other diagonal, each (N, H, W).
+
+    A difference stands at the later of its pixels, as `maps.places` has it; where there is none stands 0.
+    """
     x = grey_levels(image)
-    return [x.diff(dim=-1), x.diff(dim=-2), x[:, 1:, 1:] - x[:, :-1, :-1], x[:, 1:, :-1] - x[:, :-1, 1:]]
+    main, other = x[:, 1:, 1:] - x[:, :-1, :-1], x[:, 1:, :-1] - x[:, :-1, 1:]
+    return [
+        F.pad(x.diff(dim=-1), (1, 0)),
+        F.pad(x.diff(dim=-2), (0, 0, 1, 0)),
+        F.pad(main, (1, 0, 1, 0)),
+        F.pad(other, (1, 0, 1, 0)),
+    ]
 
 
 def _padded_differences(image: Tensor) -> list[Tensor]:
@@ -150,7 +155,7 @@ SF = Metric(
     family="gradient",
     unit="grey levels",
     source="seed paper, eq. 7; Eskicioglu and Fisher 1995",
-    score=partial(of_fused, metric=spatial_frequency),
+    map=partial(of_fused, metric=spatial_frequency),
     rewards=("noise",),
 )
 
@@ -160,7 +165,7 @@ SF_TANG = Metric(
     family="gradient",
     unit="grey levels",
     source="Tang: each direction over its own count; so do CDDFuse, IVIF_ZOO, cslib and dungdz",
-    score=partial(of_fused, metric=spatial_frequency, own_counts=True),
+    map=partial(of_fused, metric=spatial_frequency, own_counts=True),
     variant=True,
 )
 
@@ -169,7 +174,7 @@ Q_SF = Metric(
     convention="zheng",
     family="gradient",
     source="Zheng, Essock, Hansen and Haun 2007",
-    score=spatial_frequency_error,
+    map=spatial_frequency_error,
     rewards=("noise",),
 )
 
@@ -179,7 +184,7 @@ Q_SF_KIEN = Metric(
     family="gradient",
     higher_is_better=False,
     source="MMIF-CDDFuse-AG (kien): the absolute value, which hides whether activity was lost or invented",
-    score=absolute_spatial_frequency_error,
+    map=absolute_spatial_frequency_error,
     variant=True,
 )
 
@@ -188,7 +193,7 @@ Q_SF_CSLIB = Metric(
     convention="cslib",
     family="gradient",
     source="cslib: repeats the last row and column, and weights the diagonals by 1/2",
-    score=padded_spatial_frequency_error,
+    map=padded_spatial_frequency_error,
     variant=True,
 )
 

@@ -4,11 +4,12 @@ A fusion metric has two sources: the mean of the two similarities is taken. An i
 windows has no score: NaN.
 """
 
-from functools import partial
+from functools import partial, reduce
+from operator import mul
 
-import torch
 import torch.nn.functional as F
-from fusebench.metrics.base import Metric, comparable, mean, mean_over_sources, shared, sum_over_sources
+from fusebench.metrics.base import Metric, comparable, mean_over_sources, shared, sum_over_sources
+from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.windows import Window, gaussian, local_covariance, local_moments
 from torch import Tensor
 
@@ -21,9 +22,7 @@ WANG = (0.01, 0.03)
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def structural_similarity(
-    source: Tensor, fused: Tensor, *, peak: float = 255.0, border: str | None = None, mask: Tensor | None = None
-) -> Tensor:
+def structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0, border: str | None = None) -> Local:
     """Structural similarity SSIM of two images, the mean over all windows.
 
     SSIM = (2 m_s m_f + C1) (2 c + C2) / ((m_s^2 + m_f^2 + C1) (v_s + v_f + C2)) with the means m, variances v and
@@ -38,13 +37,11 @@ def structural_similarity(
     border
         None: the windows that lie inside the image, as Wang has it. "reflect", "replicate": every pixel has a window,
         and the image is continued by its mirror image or by its outermost pixels.
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from -1 to 1; 1 for equal images, constant ones too. NaN if H or W < 11.
+    Local
+        Pools to (N,), float64, from -1 to 1; 1 for equal images, constant ones too. NaN if H or W < 11.
 
     Raises
     ------
@@ -60,18 +57,17 @@ def structural_similarity(
     --------
     Constant images have no structure to compare: (2 * 100 * 50 + C1) / (100^2 + 50^2 + C1).
 
+    >>> import torch
     >>> x = torch.full((1, 12, 12), 100, dtype=torch.uint8)
-    >>> round(structural_similarity(x, x // 2).item(), 6)
+    >>> round(structural_similarity(x, x // 2).pool().item(), 6)
     0.800104
     """
     x, y = (_bordered(levels, len(GAUSSIAN_11), border) for levels in comparable(source, fused))
     luminance, structure = similarity_factors(x, y, GAUSSIAN_11, WANG, peak)
-    return mean(luminance * structure, mask)
+    return Map(luminance * structure)
 
 
-def multiscale_structural_similarity(
-    source: Tensor, fused: Tensor, *, peak: float = 255.0, mask: Tensor | None = None
-) -> Tensor:
+def multiscale_structural_similarity(source: Tensor, fused: Tensor, *, peak: float = 255.0) -> Local:
     """Structural similarity over five scales, MS-SSIM.
 
     The product over the scales of the mean of the second factor of SSIM (contrast and structure), at the coarsest
@@ -82,13 +78,13 @@ def multiscale_structural_similarity(
     ----------
     source, fused
         Shape (N, H, W), or (1, H, W) to stand for every image of the other; uint8, or floating in [0, 1].
-    peak, mask
+    peak
         See `structural_similarity`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64, from 0 to 1; 1 for equal images. NaN if H or W < 161: 11 pixels must be left of it.
+    Local
+        Pools to (N,), float64, from 0 to 1; 1 for equal images. NaN if H or W < 161: 11 pixels must be left of it.
 
     Raises
     ------
@@ -103,19 +99,24 @@ def multiscale_structural_similarity(
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.arange(170, dtype=torch.uint8).expand(1, 170, 170)
-    >>> round(multiscale_structural_similarity(x, x).item(), 6)
+    >>> round(multiscale_structural_similarity(x, x).pool().item(), 6)
     1.0
     """
     x, y = comparable(source, fused)
-    factors = []
-    for scale in range(len(SCALES)):
+    scales: list[Local] = []
+    for scale, exponent in enumerate(SCALES):
         luminance, structure = similarity_factors(x, y, GAUSSIAN_11, WANG, peak)
         coarsest = scale == len(SCALES) - 1
-        factors.append(mean(luminance * structure if coarsest else structure, mask, 2**scale))
+        similarity = Map(luminance * structure if coarsest else structure, step=2**scale)
+        scales.append(similarity.then(partial(_power, exponent=exponent)))
         x, y = _halved(x), _halved(y)
-    means = torch.stack(factors, dim=-1).clamp(min=0)
-    return (means ** torch.tensor(SCALES, dtype=means.dtype, device=means.device)).prod(dim=-1)
+    return reduce(mul, scales)
+
+
+def _power(mean: Tensor, exponent: float) -> Tensor:
+    return mean.clamp(min=0) ** exponent
 
 
 def similarity_factors(
@@ -147,7 +148,7 @@ SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13 to 17; mean over the two sources",
-    score=partial(mean_over_sources, metric=structural_similarity),
+    map=partial(mean_over_sources, metric=structural_similarity),
 )
 
 SSIM_VIFB = Metric(
@@ -155,7 +156,7 @@ SSIM_VIFB = Metric(
     convention="vifb",
     family="structure",
     source="VIFB: the sum over the two sources, so up to 2",
-    score=partial(sum_over_sources, metric=structural_similarity),
+    map=partial(sum_over_sources, metric=structural_similarity),
     variant=True,
 )
 
@@ -164,7 +165,7 @@ SSIM_CSLIB = Metric(
     convention="cslib",
     family="structure",
     source="cslib, like torchmetrics: images are mirrored at their border, so that every pixel has a window",
-    score=partial(mean_over_sources, metric=structural_similarity, border="reflect"),
+    map=partial(mean_over_sources, metric=structural_similarity, border="reflect"),
     variant=True,
 )
 
@@ -173,7 +174,7 @@ SSIM_DUNGDZ = Metric(
     convention="dungdz",
     family="structure",
     source="Image-Fusion-Metric: wrongly L = 1 for levels of 0 to 255, as MATLAB's ssim takes it; borders repeated",
-    score=partial(mean_over_sources, metric=structural_similarity, peak=1, border="replicate"),
+    map=partial(mean_over_sources, metric=structural_similarity, peak=1, border="replicate"),
     variant=True,
 )
 
@@ -182,7 +183,7 @@ SSIM_IVIF_ZOO = Metric(
     convention="ivif_zoo",
     family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
-    score=partial(sum_over_sources, metric=structural_similarity, peak=1),
+    map=partial(sum_over_sources, metric=structural_similarity, peak=1),
     variant=True,
 )
 
@@ -191,7 +192,7 @@ MS_SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Simoncelli and Bovik 2003, eq. 7; mean over the two sources",
-    score=partial(mean_over_sources, metric=multiscale_structural_similarity),
+    map=partial(mean_over_sources, metric=multiscale_structural_similarity),
 )
 
 MS_SSIM_IVIF_ZOO = Metric(
@@ -199,7 +200,7 @@ MS_SSIM_IVIF_ZOO = Metric(
     convention="ivif_zoo",
     family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
-    score=partial(sum_over_sources, metric=multiscale_structural_similarity, peak=1),
+    map=partial(sum_over_sources, metric=multiscale_structural_similarity, peak=1),
     variant=True,
 )
 

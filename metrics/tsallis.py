@@ -24,7 +24,7 @@ def tsallis_entropy(image: Tensor, q: float, *, mask: Tensor | None = None) -> T
     q
         The order, positive and not 1, where the limit is Shannon's entropy in nats (`entropy`).
     mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
+        Where the score is taken, (N, H, W) or (1, H, W) bool; see `maps.inside`.
 
     Returns
     -------

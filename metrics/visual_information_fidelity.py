@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
+from functools import partial, reduce
+from operator import add
 
 import torch
-from fusebench.metrics.base import Metric, comparable, count, mean, shared, sum_over_sources, total
+from fusebench.metrics.base import Metric, comparable, shared, sum_over_sources
+from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.windows import blur, gaussian, local_covariance, local_moments
 from torch import Tensor
 
@@ -26,7 +29,7 @@ HAN_ADDED = 1e-7 * math.log(10)
 TINY = 1e-10
 
 
-def visual_information_fidelity(source: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def visual_information_fidelity(source: Tensor, fused: Tensor) -> Local:
     """Visual information fidelity VIF of an image with respect to a source, in the pixel domain.
 
     VIF = sum log(1 + g^2 v_s / (v_n + 2)) / sum log(1 + v_s / 2) over all windows of four scales. In each window the
@@ -37,14 +40,12 @@ def visual_information_fidelity(source: Tensor, fused: Tensor, *, mask: Tensor |
     ----------
     source, fused
         Shape (N, H, W), or (1, H, W) to stand for every image of the other; uint8, or floating in [0, 1].
-    mask
-        Where the score is taken, (N, H, W) or (1, H, W) bool; see `base.inside`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64. 0 where nothing of the source is seen, 1 for equal images, more where contrast was raised.
-        NaN for a constant source, which has no information to keep, and if H or W < 41: four scales must fit.
+    Local
+        Pools to (N,), float64. 0 where nothing of the source is seen, 1 for equal images, more where contrast was
+        raised. NaN for a constant source, which has no information to keep, and if H or W < 41: four scales must fit.
 
     Raises
     ------
@@ -61,21 +62,17 @@ def visual_information_fidelity(source: Tensor, fused: Tensor, *, mask: Tensor |
     Examples
     --------
     >>> x = torch.arange(48, dtype=torch.uint8).expand(1, 48, 48)
-    >>> round(visual_information_fidelity(x, x).item(), 6), visual_information_fidelity(x, x * 0).item()
-    (1.0, 0.0)
+    >>> [round(visual_information_fidelity(x, f).pool().item(), 6) for f in (x, 0 * x)]
+    [1.0, 0.0]
     """
-    seen = there = torch.zeros((), dtype=torch.float64, device=fused.device)
-    for scale, (gain, own, variance) in enumerate(_channels(*comparable(source, fused))):
-        seen = seen + total(_information(gain, own, variance, SHEIKH_NOISE), mask, 2**scale)
-        # A scale that does not fit has no window: its mean is NaN, and with it the sum.
-        held = (variance / SHEIKH_NOISE).log1p()
-        there = there + mean(held, mask, 2**scale) * count(held, mask, 2**scale)
-    return seen / there
+    scales = [
+        Map(_information(gain, own, variance, SHEIKH_NOISE), (variance / SHEIKH_NOISE).log1p(), 2**scale)
+        for scale, (gain, own, variance) in enumerate(_channels(*comparable(source, fused)))
+    ]
+    return reduce(lambda coarser, finer: replace(finer, coarser=coarser), reversed(scales))
 
 
-def visual_information_fidelity_for_fusion(
-    a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None
-) -> Tensor:
+def visual_information_fidelity_for_fusion(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """Visual information fidelity for fusion, VIFF.
 
     VIFF = sum p_k (sum kept_k) / (sum there_k) over four scales k: the information of a source that is kept and that
@@ -87,13 +84,11 @@ def visual_information_fidelity_for_fusion(
         The sources, shape (N, H, W), or (1, H, W) to stand for every fused image; uint8, or floating in [0, 1].
     fused
         Shape (N, H, W).
-    mask
-        See `visual_information_fidelity`.
 
     Returns
     -------
-    Tensor
-        Shape (N,), float64. 1 for three equal images, constant ones too; more where contrast was raised. NaN if
+    Local
+        Pools to (N,), float64. 1 for three equal images, constant ones too; more where contrast was raised. NaN if
         H or W < 41: four scales must fit.
 
     Raises
@@ -112,19 +107,19 @@ def visual_information_fidelity_for_fusion(
     Examples
     --------
     >>> x = torch.arange(48, dtype=torch.uint8).expand(1, 48, 48)
-    >>> round(visual_information_fidelity_for_fusion(x, x, x).item(), 6)
+    >>> round(visual_information_fidelity_for_fusion(x, x, x).pool().item(), 6)
     1.0
     """
     a, b, fused = comparable(a, b, fused)
-    score = torch.zeros((), dtype=fused.dtype, device=fused.device)
+    fidelities: list[Local] = []
     scales = zip(HAN_WEIGHTS, _channels(a, fused), _channels(b, fused), strict=True)
     for scale, (weight, of_a, of_b) in enumerate(scales):
         first = of_a[0] < of_b[0]
         gain, own, variance = (torch.where(first, x, y) for x, y in zip(of_a, of_b, strict=True))
-        kept = total(_information(gain, own, variance, HAN_NOISE) + HAN_ADDED, mask, 2**scale)
-        there = total((variance / HAN_NOISE).log1p() + HAN_ADDED, mask, 2**scale)
-        score = score + weight / sum(HAN_WEIGHTS) * kept / there
-    return score
+        kept = _information(gain, own, variance, HAN_NOISE) + HAN_ADDED
+        there = (variance / HAN_NOISE).log1p() + HAN_ADDED
+        fidelities.append(weight / sum(HAN_WEIGHTS) * Map(kept, there, 2**scale))
+    return reduce(add, fidelities)
 
 
 def _channels(source: Tensor, fused: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -156,7 +151,7 @@ VIF = Metric(
     convention="sheikh",
     family="perception",
     source="Sheikh and Bovik 2006, pixel domain; sum over the two sources, as all fusion codes have it",
-    score=partial(sum_over_sources, metric=visual_information_fidelity),
+    map=partial(sum_over_sources, metric=visual_information_fidelity),
 )
 
 VIFF = Metric(
@@ -164,7 +159,7 @@ VIFF = Metric(
     convention="han",
     family="perception",
     source="Han, Cai, Cao and Xu 2013",
-    score=visual_information_fidelity_for_fusion,
+    map=visual_information_fidelity_for_fusion,
 )
 
 RECORDS = (VIF, VIFF)

@@ -12,7 +12,7 @@ HEAD = """# Parity matrix
 Written by `make parity` from the values that the code bases themselves printed for one MRI/CT pair and the rounded
 average of the two (256 x 256, 8 bits). A label with an @ is a record of that code base's own value; what it does
 otherwise is said below. Differences of 1e-10 are the printed digits of MATLAB codes, of 1e-8 to 1e-6 the float32 of
-Python ones; where more is allowed, `tests/test_profiles.py` says why.
+Python ones; where more is allowed, `tests/metrics/test_profiles.py` says why.
 
 """
 

@@ -127,8 +127,8 @@ the largest of each record that changed by more than {listed:g}. The {others} re
 by less.
 
 "Allowed" is what the record states (`Metric.rounding`), what `make check` lets pass, and what
-`tests/test_processors.py` holds it to: 1e-9 for every definition of the bench, and the measured figure for a variant
-that rests on rounding, as its code base wrote it.
+`tests/metrics/test_processors.py` holds it to: 1e-9 for every definition of the bench, and the measured figure for a
+variant that rests on rounding, as its code base wrote it.
 
 """
 

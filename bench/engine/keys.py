@@ -79,7 +79,7 @@ class Keys:
 
     def score(self, pixels: str, fused: str, metric: Metric) -> str | None:
         """Key of a metric's score of an image, which is named by its digest."""
-        parts = _parts(metric.score)
+        parts = _parts(metric.function)
         functions = [part for part in parts if part is parts[0] or isinstance(part, FunctionType)]
         codes = [self.code(home(function)) for function in functions]
         named = [part.__qualname__ if isinstance(part, FunctionType) else repr(part) for part in parts[1:]]

@@ -101,7 +101,7 @@ def make_plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, time
     known = Keys(device)
     doubts = {label(fuser): doubt for fuser in fusers if (doubt := _doubt(type(fuser), known) or foreign.doubt(fuser))}
     for metric in unique(metric for table in suite.values() for metric in table.metrics):
-        if doubt := _doubt(metric.score, known):
+        if doubt := _doubt(metric.function, known):
             warnings.warn(f"{metric.label}: {doubt}, so it is computed in every run", stacklevel=3)
     items: dict[Name, Item] = {}
     for task in tasks:

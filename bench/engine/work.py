@@ -215,7 +215,7 @@ def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], d
     start = _clock(done.fused)
     for metric in row.metrics:
         try:
-            with foreign.watching(metric.score, metric.label):
+            with foreign.watching(metric.function, metric.label):
                 scores[metric.label] = _score(metric, *sources, done.fused)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failures.append((metric.label, _say(error)))

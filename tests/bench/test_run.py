@@ -62,7 +62,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
         metric = next(m for m in METRICS if m.label == row["metric"])
         triple = (quantise(x)[None] for x in (pair.a, pair.b, fused))
         # Another number of threads may sum in another order; metrics whose windows do not fit are NaN.
-        assert metric.score(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
+        assert metric(*triple).item() == pytest.approx(float(row["score"]), rel=1e-12, nan_ok=True)
     colour = image.read(tmp_path / "colour" / "CT-MRI" / "average" / "p.png")
     assert colour[1] is not None
 
@@ -70,7 +70,7 @@ def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
 def test_no_score_is_minus_nought(tmp_path: Path) -> None:
     black = torch.zeros(8, 8)
     flat = Entry("CT-MRI", "flat", None, lambda: Pair(black, black, "CT-MRI", "flat", None))
-    below = replace(SF, name="below", score=partial(scaled, metric=SF.score, factor=-1.0))
+    below = replace(SF, name="below", map=partial(scaled, metric=SF.map, factor=-1.0))
     run.run({"table1": Table("x", (Average(),), (flat,), (EN, below))}, tmp_path, name="x")
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     assert {row["metric"]: row["score"] for row in rows} == {"EN": "0.0", "below": "0.0"}

@@ -120,7 +120,7 @@ def test_orders_that_are_none_are_refused(q: float) -> None:
     ids=lambda x: x.label if isinstance(x, Metric) else str(x),
 )
 def test_published_codes_give_the_same(metric: Metric, peer: str, name: str, tolerance: float, peers: Any) -> None:
-    assert metric.score(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)
+    assert metric(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)
 
 
 def test_the_numerator_of_the_normalised_score_is_the_reference(peers: Any) -> None:

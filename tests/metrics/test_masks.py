@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from fusebench.metrics.base import inside, score
+from fusebench.metrics.base import score
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.foreground import foreground
+from fusebench.metrics.maps import inside
 from fusebench.metrics.profiles import score as score_profile
 from torch import Tensor
 

@@ -21,7 +21,7 @@ def random(noise: torch.Generator, *shape: int) -> Tensor:
 def test_errors_of_an_offset_by_hand(noise: torch.Generator) -> None:
     x = random(noise, 1, 16, 24)
     fused = x + 10
-    scores = {m.label: m.score(x, x, fused).item() for m in (e.MSE, e.RMSE, e.PSNR, e.PSNR_TANG, e.RMSE_VIFB)}
+    scores = {m.label: m(x, x, fused).item() for m in (e.MSE, e.RMSE, e.PSNR, e.PSNR_TANG, e.RMSE_VIFB)}
     assert scores == pytest.approx(
         {
             "MSE": 100,
@@ -37,38 +37,38 @@ def test_errors_of_an_offset_by_hand(noise: torch.Generator) -> None:
 def test_two_sources_are_averaged_before_or_after_the_logarithm() -> None:
     a, b, fused = (torch.full((1, 4, 4), level, dtype=torch.uint8) for level in (0, 90, 30))
     # Errors 30 and 60.
-    assert e.mean_squared_error(a, b, fused).item() == pytest.approx((900 + 3600) / 2, rel=CLOSED)
-    assert e.root_mean_squared_error(a, b, fused).item() == pytest.approx(45, rel=CLOSED)
+    assert e.mean_squared_error(a, b, fused).pool().item() == pytest.approx((900 + 3600) / 2, rel=CLOSED)
+    assert e.root_mean_squared_error(a, b, fused).pool().item() == pytest.approx(45, rel=CLOSED)
     before = 10 * math.log10(255**2 / 2250)
     after = (10 * math.log10(255**2 / 900) + 10 * math.log10(255**2 / 3600)) / 2
-    assert e.peak_signal_to_noise_ratio(a, b, fused).item() == pytest.approx(before, rel=CLOSED)
-    assert e.mean_peak_signal_to_noise_ratio(a, b, fused).item() == pytest.approx(after, rel=CLOSED)
+    assert e.peak_signal_to_noise_ratio(a, b, fused).pool().item() == pytest.approx(before, rel=CLOSED)
+    assert e.mean_peak_signal_to_noise_ratio(a, b, fused).pool().item() == pytest.approx(after, rel=CLOSED)
     # The fused image's maximum as peak.
     expected = 10 * math.log10(30**2 / 2250)
-    assert e.PSNR_CDDFUSE.score(a, b, fused).item() == pytest.approx(expected, rel=CLOSED)
+    assert e.PSNR_CDDFUSE(a, b, fused).item() == pytest.approx(expected, rel=CLOSED)
 
 
 def test_equal_images_have_no_error_and_an_infinite_ratio(noise: torch.Generator) -> None:
     x, y = random(noise, 1, 9, 9), random(noise, 1, 9, 9)
-    assert e.mean_squared_error(x, x, x).item() == 0
+    assert e.mean_squared_error(x, x, x).pool().item() == 0
     for metric in (e.PSNR, e.PSNR_TANG, e.PSNR_VIFB, e.PSNR_CDDFUSE, e.PSNR_DUNGDZ):
-        assert metric.score(x, x, x).item() == math.inf
+        assert metric(x, x, x).item() == math.inf
     # One source returned: only the mean of the ratios is infinite.
-    assert e.PSNR.score(x, y, x).item() < math.inf
-    assert e.PSNR_DUNGDZ.score(x, y, x).item() == math.inf
+    assert e.PSNR(x, y, x).item() < math.inf
+    assert e.PSNR_DUNGDZ(x, y, x).item() == math.inf
 
 
 def test_a_black_image_as_its_own_peak(noise: torch.Generator) -> None:
     x, black = random(noise, 1, 9, 9), torch.zeros(1, 9, 9, dtype=torch.uint8)
-    assert e.PSNR_CDDFUSE.score(x, x, black).item() == -math.inf
-    assert math.isnan(e.PSNR_CDDFUSE.score(black, black, black).item())
+    assert e.PSNR_CDDFUSE(x, x, black).item() == -math.inf
+    assert math.isnan(e.PSNR_CDDFUSE(black, black, black).item())
 
 
 def test_the_average_of_the_sources_has_the_least_error(noise: torch.Generator) -> None:
     a, b = 2 * random(noise, 3, 9, 9), 2 * random(noise, 3, 9, 9)
-    least = e.mean_squared_error(a, b, ((a.long() + b.long()) // 2).to(torch.uint8))
+    least = e.mean_squared_error(a, b, ((a.long() + b.long()) // 2).to(torch.uint8)).pool()
     assert torch.allclose(4 * least, (a.double() - b.double()).square().mean(dim=(1, 2)), rtol=CLOSED)
-    assert (e.mean_squared_error(a, b, random(noise, 3, 9, 9)) > least).all()
+    assert (e.mean_squared_error(a, b, random(noise, 3, 9, 9)).pool() > least).all()
 
 
 def test_correlations_are_numpys(noise: torch.Generator) -> None:
@@ -102,7 +102,7 @@ def test_correlations_of_constants_are_undefined_on_either_scale(unit: bool, noi
 @pytest.mark.parametrize("metric", [e.MSE, e.RMSE, e.PSNR, e.CC, e.SCD], ids=lambda m: m.label)
 def test_images_of_two_sizes_are_refused(metric: Metric) -> None:
     with pytest.raises(ValueError, match=r"images of one size"):
-        metric.score(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 5))
+        metric(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4), torch.zeros(1, 4, 5))
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_images_of_two_sizes_are_refused(metric: Metric) -> None:
     ids=lambda x: x.label if isinstance(x, Metric) else str(x),
 )
 def test_published_codes_give_the_same(metric: Metric, peer: str, name: str, tolerance: float, peers: Any) -> None:
-    assert metric.score(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)
+    assert metric(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)

@@ -9,7 +9,7 @@ from fusebench.metrics.catalogue import METRICS
 from processor_paths import PATHS
 from processors import LISTED, Scored, everything, images, largest, scored, synthetic, too_large
 
-PAGE = Path(__file__).parent.parent / "docs" / "processors.md"
+PAGE = Path(__file__).parents[2] / "docs" / "processors.md"
 
 
 def test_no_default_metric_may_rest_on_rounding() -> None:

@@ -72,4 +72,4 @@ def test_the_linear_one_is_undefined_on_a_constant_image_alone(noise: torch.Gene
     ids=lambda x: x.label if isinstance(x, Metric) else str(x),
 )
 def test_published_codes_give_the_same(metric: Metric, peer: str, name: str, tolerance: float, peers: Any) -> None:
-    assert metric.score(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)
+    assert metric(*peers.images).item() == pytest.approx(peers.values[peer][name], rel=tolerance)

@@ -37,7 +37,7 @@ def random(noise: torch.Generator, *shape: int) -> Tensor:
 
 
 def test_the_parity_matrix_in_the_documents_is_current(oracle: Any) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "parity.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "parity.md").read_text(encoding="utf-8")
     # But for the differences, whose last digit is a matter of rounding.
     without = [re.sub(r" \S+ \|$", "", line) for line in (parity.HEAD + parity.matrix(oracle("f_avg"))).splitlines()]
     assert [re.sub(r" \S+ \|$", "", line) for line in page.splitlines()] == without
@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_records(profile: str, noise: torch.Generator) -
     for record in PROFILES[profile]:
         assert scores[record.label].shape == (3,)
         # NaN where 12 x 11 pixels hold no window.
-        assert torch.allclose(scores[record.label], record.score(a, b, fused), rtol=0, atol=0, equal_nan=True)
+        assert torch.allclose(scores[record.label], record(a, b, fused), rtol=0, atol=0, equal_nan=True)
 
 
 def test_nothing_is_kept_after_the_call(noise: torch.Generator) -> None:
