@@ -152,7 +152,7 @@ def frames(path: Path) -> int:
     return _guarded(path, lambda: int(_header(path).get("NumberOfFrames") or 1))
 
 
-def numbers(path: Path, _: str = "") -> range:
+def numbers(path: Path) -> range:
     """Give the numbers of the frames of a file, from 1. Raises ValueError, naming the file."""
     return range(1, frames(path) + 1)
 

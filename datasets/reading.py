@@ -55,6 +55,10 @@ class Reading:
     case
         The rule by which names say their case: an expression with a group "case", or the word atlas, slice or none
         (`cases.assign`); None: it is guessed where the names show it.
+    volume
+        Which volume of a file that holds several is read, from 0.
+    nan_background
+        Whether voxels that are NaN are background: black, and no part of the percentiles of "auto".
 
     Raises
     ------
@@ -67,6 +71,8 @@ class Reading:
     interpolation: str = "linear"
     table: str | None = None
     case: str | None = None
+    volume: int | None = None
+    nan_background: bool = False
 
     def __post_init__(self) -> None:
         if self.axis not in AXES:

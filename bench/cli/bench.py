@@ -18,10 +18,12 @@ from fusebench.bench.cli.app import (
     Kinds,
     Methods,
     Metrics,
+    NanBackground,
     Out,
     PseudoColour,
     Replace,
     Scheduler,
+    Volume,
     Windows,
     commands,
     complain,
@@ -72,6 +74,8 @@ def bench_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -102,7 +106,7 @@ def bench_(
     configure(device, vgg16, weights)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case)
+    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
     chosen = _suite(suite or name or "paper", data, pairs, reading)
     if external is not None:
         chosen = beside(chosen, external, notice)
@@ -127,6 +131,8 @@ def score_dir_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -148,7 +154,7 @@ def score_dir_(
     from fusebench.bench.suite import narrowed
     from fusebench.datasets import catalogue
 
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case)
+    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )

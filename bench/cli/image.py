@@ -13,12 +13,15 @@ from fusebench.bench.cli.app import (
     Axis,
     Device,
     Interpolation,
+    NanBackground,
     PseudoColour,
+    Volume,
     Windows,
+    check_sources,
     commands,
     configure,
     notice,
-    reading_of_two,
+    reading_of,
     say,
 )
 
@@ -42,6 +45,8 @@ def fuse_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     device: Device = "cpu",
     vgg16: VGG16 = None,
@@ -69,7 +74,9 @@ def fuse_(
         raise ValueError(f"{out}: is a source; name another file to write")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
-    reading = reading_of_two(window, axis, interpolation, pseudo_colour)
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background), "a", "b"
+    )
     pair = formats.read_pair(a, b, "fuse", reading=reading, say=notice)
     with foreign.printing(label(fuser)):
         fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
@@ -80,7 +87,7 @@ def fuse_(
 def score_(
     a: Annotated[Path, typer.Argument(help="First source image.")],
     b: Annotated[Path, typer.Argument(help="Second source image.")],
-    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion, called fused for --window.")],
     profile: Annotated[
         str, typer.Option(metavar="NAME", help="default, seed, or what a code base prints: vifb, mefb, mfif, tang, ...")
     ] = "default",
@@ -88,7 +95,7 @@ def score_(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Score inside a mask: an image of the same size, not black inside; "
+            help="Score inside a mask: an image or a volume's slice (FILE#k) of the same size, not black inside; "
             "or the word foreground, for what stands before the sources' dark background.",
         ),
     ] = None,
@@ -98,6 +105,8 @@ def score_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -111,8 +120,12 @@ def score_(
     from fusebench.bench import arrays
     from tabulate import tabulate
 
-    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
-    inside = None if mask is None else arrays.read_mask(mask, *triple.grey[:2])
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        *("a", "b", "fused"),
+    )
+    triple = arrays.read_triple(a, b, fused, reading, notice)
+    inside = None if mask is None else arrays.read_mask(mask, triple, a, reading, notice)
     by_channel = colour is Colour.per_channel
     scores = arrays.score(triple, profile, mask=inside, per_channel=by_channel)
     if inside is not None and (whole := [metric.label for metric in scores if not metric.local]):
@@ -138,12 +151,14 @@ def score_(
 def explain_(
     a: Annotated[Path, typer.Argument(help="First source image.")],
     b: Annotated[Path, typer.Argument(help="Second source image.")],
-    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion, called fused for --window.")],
     metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
     value: Annotated[float, typer.Option(metavar="NUMBER", help="The published number.")],
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
@@ -152,7 +167,11 @@ def explain_(
     from fusebench.bench.explain import explain
     from tabulate import tabulate
 
-    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        *("a", "b", "fused"),
+    )
+    triple = arrays.read_triple(a, b, fused, reading, notice)
     candidates = explain(*triple.grey, metric, value)
     if as_json:
         rows = [
