@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from fusebench.datasets import colour, dicom, image, nifti, volumes
+from fusebench.datasets import colour, dicom, image, itk, nifti, volumes
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.dicom import Series
 from fusebench.datasets.pair import Pair
@@ -64,6 +64,7 @@ FORMATS = (
         series=dicom.series,
     ),
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume),
+    Format(itk.EXTENSIONS, itk.is_one, itk.volume),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
 DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth

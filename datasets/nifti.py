@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from fusebench.datasets.reading import Window, check_file
-from fusebench.datasets.volumes import Affine, Volume, check_claim, guarded
+from fusebench.datasets.volumes import Affine, Volume, affine_of, check_claim, guarded
 
 EXTENSIONS: tuple[str, ...] = (".nii", ".nii.gz", ".hdr", ".img", ".mgh", ".mgz")
 MILLIMETRES = {1: 1000.0, 3: 0.001}  # in a metre and in a micron, by their codes; any other code is read as mm
@@ -54,10 +54,6 @@ def _stated(path: Path) -> Volume:
         bits = 8 * image.get_data_dtype().itemsize
         count = shape[3] if len(shape) == 4 else 1
         check_claim(shape[:3], count, bits, held, packed=_is_packed(held))
-        # Of the size of a voxel, since a micron is a small part of a metre.
-        turn, sizes = image.affine[:3, :3], np.linalg.norm(image.affine[:3, :3], axis=0)
-        if not np.isfinite(image.affine).all() or abs(np.linalg.det(turn)) <= 1e-6 * sizes.prod():
-            raise ValueError("its affine places no volume in space")
         return Volume(
             path,
             _format(path),
@@ -173,7 +169,7 @@ def _disagreement(image: Any) -> str:
 
 def _affine(image: Any) -> Affine:
     """Give the affine from voxels to mm."""
-    return tuple(map(tuple, (np.diag([*[_millimetres(image)] * 3, 1]) @ image.affine).tolist()))
+    return affine_of(np.diag([*[_millimetres(image)] * 3, 1]) @ image.affine)
 
 
 def _millimetres(image: Any) -> float:

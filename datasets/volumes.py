@@ -62,17 +62,26 @@ class Volume:
     load: Callable[[Path, int], npt.NDArray[Any]]
 
 
-def check_claim(shape: tuple[int, ...], count: int, bits: int, held: Path, *, packed: bool) -> None:
-    """Raise ValueError if volumes have no three dimensions, are too large, or cannot lie in the file."""
+def check_claim(shape: tuple[int, ...], count: int, bits: int, held: Path, *, packed: bool, start: int = 0) -> None:
+    """Raise ValueError if volumes have no three dimensions, are too large, or cannot lie in the file from a byte on."""
     size = " x ".join(map(str, shape))
     if len(shape) != 3 or min(*shape, count) < 1:
         raise ValueError(f"{size} voxels; a volume has three dimensions")
     if (voxels := int(np.prod(shape, dtype=object))) > VOXELS:
         raise ValueError(f"{size} voxels; at most {VOXELS} are read")
     there = held.stat().st_size
-    if voxels * count * bits // 8 > there * (GZIP if packed else 1):
+    if voxels * count * bits // 8 > (there - start) * (GZIP if packed else 1):
         many = f"{count} volumes of " if count > 1 else ""
         raise ValueError(f"claims {many}{size} voxels of {bits} bits in a file of {there} bytes")
+
+
+def affine_of(affine: npt.NDArray[np.float64]) -> Affine:
+    """Give an affine as a volume holds it. Raises ValueError if it places no volume in space."""
+    # Of the size of a voxel, since a micron is a small part of a metre.
+    turn, sizes = affine[:3, :3], np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(turn)) <= 1e-6 * sizes.prod():
+        raise ValueError("its affine places no volume in space")
+    return tuple(map(tuple, affine.tolist()))
 
 
 def numbers(volume: Volume, reading: Reading = AS_STATED) -> range:
