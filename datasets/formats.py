@@ -36,10 +36,12 @@ class Format(NamedTuple):
     numbers
         Gives the numbers of a file's frames; None where a file is one image.
     compare
-        Compares what two files state of their place: gives what should be known of it, and raises ValueError where they
-        are no pair; None of a format that states none.
+        Compares what two files, or the frames of two numbers, state of their place: gives what should be known of it,
+        and raises ValueError where they are no pair; None of a format that states none.
     series
-        Orders the single slices of a series by their heights; None of a format without.
+        Sorts single slices into series, and those of each by their heights; None of a format without.
+    windows
+        Gives the windows that a file states, center and width; None of a format whose files state none.
     """
 
     suffixes: tuple[str, ...]
@@ -48,8 +50,9 @@ class Format(NamedTuple):
     read: Read | None = None
     depth: Callable[[Path], str] | None = None
     numbers: Callable[[Path], range] | None = None
-    compare: Callable[[Path, Path], list[str]] | None = None
-    series: Callable[[Sequence[Path]], Series | None] | None = None
+    compare: Callable[[Path, Path, tuple[int | None, int | None]], list[str]] | None = None
+    series: Callable[[Sequence[Path]], list[Series]] | None = None
+    windows: Callable[[Path], set[tuple[float, float]]] | None = None
 
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, read=lambda path, _, *how: image.read(path, *how), depth=image.depth)
@@ -62,6 +65,7 @@ FORMATS = (
         numbers=dicom.numbers,
         compare=dicom.compare,
         series=dicom.series,
+        windows=dicom.windows,
     ),
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume),
     Format(itk.EXTENSIONS, itk.is_one, itk.volume),
@@ -133,18 +137,24 @@ def compare(a: Path, b: Path) -> list[str]:
     ValueError
         If by that they are no pair; the message names a file.
     """
-    (a, _), (b, _) = split(a), split(b)
+    (a, index_a), (b, index_b) = split(a), split(b)
     if _are_volumes(a, b):
         return volumes.compare(_volume(a), _volume(b))
     judge = of(a).compare
-    return judge(a, b) if judge and of(b) == of(a) else []
+    return judge(a, b, (index_a, index_b)) if judge and of(b) == of(a) else []
 
 
-def series(paths: Sequence[Path]) -> Series | None:
-    """Order files that are the slices of one series by their heights; None of other files. Raises ValueError."""
+def series(paths: Sequence[Path]) -> list[Series]:
+    """Sort files into the series whose slices they are; none where they are other files. Raises ValueError."""
     known = {of(path) for path in paths}
     order = known.pop().series if len(known) == 1 else None
-    return order(paths) if order else None
+    return order(paths) if order else []
+
+
+def windows(path: Path) -> set[tuple[float, float]]:
+    """Give the windows that a file states for its frames, center and width. Raises ValueError."""
+    stated = of(path).windows
+    return stated(path) if stated else set()
 
 
 def read_pair(
@@ -213,7 +223,7 @@ def read_beside(
     path = counterpart(first, path)
     (source, index_of_source), (file, index) = split(first), split(path)
     if of(file) is not PICTURE:
-        for remark in compare(source, file):
+        for remark in compare(first, path):
             say(f"{source}, {file}: {remark}")
         if _are_volumes(source, file):
             if index != index_of_source or index is None:
@@ -273,6 +283,8 @@ def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tup
         raise ValueError(  # noqa: TRY004  "auto" is a value like another
             f"{path}: a window of its own contents is for NIfTI volumes; slices of a case would differ"
         )
+    if window and window.unit and of(path) is PICTURE:
+        raise ValueError(f"{path}: a window in SUV is for DICOM, whose header says what was injected")
     if index is None and (count := len(_numbers(path, reading))) > 1:
         raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
     return cast("Read", of(path).read)(path, 1 if index is None else index, window, reading.table)

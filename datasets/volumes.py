@@ -192,6 +192,8 @@ def _image(slab: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
 def _window(volume: Volume, given: Window | Literal["auto"] | None, reading: Reading) -> Window:
     if given == "auto":
         return _percentiles(volume, _number(volume, reading), nan=reading.nan_background)
+    if given and given.unit:
+        raise ValueError("a window in SUV is for DICOM, whose header says what was injected")
     if window := given or volume.window:
         return window
     raise ValueError(

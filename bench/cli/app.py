@@ -48,8 +48,8 @@ Windows = Annotated[
     typer.Option(
         "--window",
         metavar="MODALITY=CENTER,WIDTH",
-        help="The values of a grey modality to be seen, instead of what its files say; for NIfTI also MODALITY=auto, "
-        "from the 0.5 to the 99.5 percentile of a volume. Repeat it for another modality.",
+        help="The values of a grey modality to be seen, instead of what its files say; for volumes also MODALITY=auto, "
+        "from the 0.5 to the 99.5 percentile, for PET in DICOM MODALITY=suv:LOW,HIGH. Repeat it for another modality.",
     ),
 ]
 Axis = Annotated[str, typer.Option(help="Slice volumes along: axial, coronal or sagittal.")]
