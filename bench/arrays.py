@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fusebench.datasets import formats, image
+from fusebench.datasets import formats
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.image import quantise
-from fusebench.datasets.reading import AS_STATED, Reading
+from fusebench.datasets.reading import AS_STATED, Reading, Window
 from fusebench.metrics import base, chroma, profiles
 from fusebench.metrics.base import Metric
 from fusebench.metrics.foreground import foreground
@@ -28,15 +29,17 @@ class Triple(NamedTuple):
 
 
 def read_triple(a: Path, b: Path, fused: Path, reading: Reading = AS_STATED, say: Say = silent) -> Triple:
-    """Read two sources and their fusion.
+    """Read two sources and their fusion, which is read as they are; for a window it is called "fused".
 
     Raises
     ------
     ValueError
-        If a file cannot be read, or the three are not of one size; the message names it.
+        If a file cannot be read, the three are not of one size, or a place that is stated is not that of the sources;
+        the message names it.
     """
+    b, fused = formats.counterpart(a, b), formats.counterpart(a, fused)
     pair = formats.read_pair(a, b, "score", reading=reading, say=say)
-    grey, chroma_of_fused = image.read(fused)
+    grey, chroma_of_fused = formats.read_beside(a, fused, "fused", reading, say)
     if grey.shape != pair.a.shape:
         sizes = ["{} x {}".format(*shape) for shape in (grey.shape, pair.a.shape)]
         raise ValueError(f"{fused}: {sizes[0]} pixels, but its sources are {sizes[1]}")
@@ -53,24 +56,33 @@ def _channels(path: Path, grey: Tensor, *, coloured: bool) -> Tensor:
     return formats.channels(path)[None] if coloured else grey[None].expand(-1, 3, -1, -1)
 
 
-def read_mask(mask: str, a: Tensor, b: Tensor) -> Tensor:
+def read_mask(mask: str, triple: Triple, source: Path, reading: Reading = AS_STATED, say: Say = silent) -> Tensor:
     """Read a mask for two sources, (1, H, W), or find their foreground: bool, of the same shape.
 
     Parameters
     ----------
     mask
-        The place of an image that is not black inside; or the word "foreground".
-    a, b
-        The sources.
+        The place of an image, or of a volume that is placed on the source's grid, that is not black inside: above 0
+        where it is no picture. Or the word "foreground".
+    triple
+        The images.
+    source
+        The file of the first source.
+    reading, say
+        How files are read; who is told what should be known.
 
     Raises
     ------
     ValueError
-        If the image cannot be read, is not of the sources' size, or is all black.
+        If the file cannot be read, is not of the sources' size or place, or is all black.
     """
+    a, b, _ = triple.grey
     if mask == "foreground":
         return foreground(a, b)
-    inside = image.read(Path(mask))[0][None] > 0
+    # A mask's numbers are labels: every one above 0 is white, and none is between two others.
+    windows = reading.windows if formats.is_picture(Path(mask)) else {**reading.windows, "mask": Window(0, 1)}
+    labels = replace(reading, windows=windows, interpolation="nearest")
+    inside = formats.read_beside(source, Path(mask), "mask", labels, say)[0][None] > 0
     if inside.shape != a.shape:
         sizes = ("{} x {}".format(*shape[1:]) for shape in (inside.shape, a.shape))
         raise ValueError("{}: a mask of {} pixels for images of {}".format(mask, *sizes))

@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.datasets import colour
+from fusebench.datasets import colour, suv
 from fusebench.datasets.reading import Window, check_file
 from PIL import Image
 from torch import Tensor
@@ -24,8 +24,15 @@ CURE = "say which values are to be seen: --window MODALITY=CENTER,WIDTH"
 SAME = 1e-3  # of a direction, or of a pixel's size: headers hold rounded decimals
 NEAR = 0.5  # pixels that a registered pair may lie apart
 # All that is read besides the groups 0002 (how the file is written) and 0028 (how the pixels are).
-PLACE = ("SeriesInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-FUNCTIONAL_GROUPS = [0x52009229, 0x52009230]
+UIDS = ("SeriesInstanceUID", "FrameOfReferenceUID", "StudyInstanceUID")
+# By the functional group that holds it for a frame.
+PLACE = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+}
+WINDOW = ("WindowCenter", "WindowWidth")
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 IMAGE = (
     *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel"),
     *("BitsAllocated", "BitsStored", "PhotometricInterpretation"),
@@ -38,7 +45,7 @@ def is_one(head: bytes) -> bool:
 
 
 class Place(NamedTuple):
-    """Where a header says that an image lies, in mm; None and "" for what it does not say.
+    """Where a header says that an image or a frame lies, in mm; None and "" for what it does not say.
 
     `axes` are the directions in which a row and a column run, (2, 3); `position` is that of the first pixel, (3,);
     `spacing` is between the centres of pixels, down and right.
@@ -46,42 +53,55 @@ class Place(NamedTuple):
 
     series: str
     frame_of_reference: str
+    study: str
     position: npt.NDArray[np.float64] | None
     axes: npt.NDArray[np.float64] | None
     spacing: npt.NDArray[np.float64] | None
 
 
 class Series(NamedTuple):
-    """The slices of a series in the order of their heights in mm along the normal, and in which frame of reference."""
+    """The slices of a series in the order of their heights in mm along the normal, and what it belongs to."""
 
     frame_of_reference: str
+    study: str
     heights: dict[Path, float]
 
 
-def place(path: Path) -> Place:
-    """Read where a header says that an image lies. Raises ValueError, naming the file."""
+def places(path: Path, frame: int | None = None) -> list[Place]:
+    """Read where a header says that a frame of a file lies, or each of them. Raises ValueError, naming the file."""
     from pydicom import dcmread
 
-    def find() -> Place:
-        ds = dcmread(path, stop_before_pixels=True, specific_tags=list(PLACE))
+    def find() -> list[Place]:
+        count = int(_header(path).get("NumberOfFrames") or 1)
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=[*UIDS, *PLACE, *FUNCTIONAL_GROUPS])
 
-        def numbers(keyword: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
-            if ds.get(keyword) is None or ds[keyword].is_empty:
+        def numbers(of: int, keyword: str, *shape: int) -> npt.NDArray[np.float64] | None:
+            held = _where(ds, of, PLACE[keyword], keyword)
+            if held is None:
                 return None
-            found = np.array([float(number) for number in ds[keyword].value]).reshape(shape)
+            found = np.array([float(number) for number in held[keyword].value]).reshape(shape)
             if not np.isfinite(found).all():
                 raise ValueError(f"its {keyword} is not finite")
             return found
 
-        position, axes = numbers("ImagePositionPatient", (3,)), numbers("ImageOrientationPatient", (2, 3))
-        of_series, frame_of_reference = (str(ds.get(keyword) or "") for keyword in PLACE[:2])
-        return Place(of_series, frame_of_reference, position, axes, numbers("PixelSpacing", (2,)))
+        of_series, of_frame, of_study = (str(ds.get(keyword) or "") for keyword in UIDS)
+        return [
+            Place(
+                *(of_series, of_frame, of_study),
+                numbers(of, "ImagePositionPatient", 3),
+                numbers(of, "ImageOrientationPatient", 2, 3),
+                numbers(of, "PixelSpacing", 2),
+            )
+            for of in (range(1, count + 1) if frame is None else [frame])
+        ]
 
     return _guarded(path, find)
 
 
-def compare(first: Path, second: Path) -> list[str]:
-    """Compare where two images say that they lie, and give what should be known of it, a line each.
+def compare(first: Path, second: Path, frames: tuple[int | None, int | None] = (None, None)) -> list[str]:
+    """Compare where two images, or the frames of two files, say that they lie; give what should be known, a line each.
+
+    Frames are those that are named, from 1, or else all, one by one.
 
     Raises
     ------
@@ -89,7 +109,15 @@ def compare(first: Path, second: Path) -> list[str]:
         If their pixels differ in size, their planes are turned against each other or, in one frame of reference, they
         lie apart by more than half a pixel: single images are not resampled.
     """
-    a, b = place(first), place(second)
+    chosen = [places(path, frame) for path, frame in zip((first, second), frames, strict=True)]
+    said: dict[str, None] = {}
+    for n, (a, b) in enumerate(zip(*chosen, strict=False), 1):
+        number = f"#{n}" if len(chosen[0]) > 1 else ""
+        said |= dict.fromkeys(_compared(f"{first}{number}", a, f"{second}{number}", b))
+    return list(said)
+
+
+def _compared(first: str, a: Place, second: str, b: Place) -> list[str]:
     if a.spacing is not None and b.spacing is not None and not np.allclose(a.spacing, b.spacing, rtol=SAME, atol=0):
         sizes = ["{:.4g} x {:.4g} mm".format(*spacing) for spacing in (a.spacing, b.spacing)]
         raise ValueError(f"{first}: pixels of {sizes[0]}, but {second} has {sizes[1]}; single images are not resampled")
@@ -105,46 +133,65 @@ def compare(first: Path, second: Path) -> list[str]:
     return []
 
 
-def series(paths: Sequence[Path]) -> Series | None:
-    """Order the slices of a series along their normal; None of what is no series.
+def series(paths: Sequence[Path]) -> list[Series]:
+    """Sort files into series, and the slices of each along their normal; give none where they are no series.
 
-    Files are slices of a series where they say so, or each says another series and all one frame of reference, and all
-    say where they lie; a series has at least two. The normal is the cross product of a row's and a column's direction
-    (PS3.3 C.7.6.2.1.1).
+    Files are slices of a series where they say so, or each says another series and several one frame of reference, and
+    all say where they lie. The normal is the cross product of a row's and a column's direction (PS3.3 C.7.6.2.1.1).
 
     Raises
     ------
     ValueError
-        If there are several series, two slices lie at one height, or they are not parallel.
+        If two slices of a series lie at one height, or they are not parallel.
     """
-    places = {path: place(path) for path in paths}
+    found = {path: places(path)[0] for path in paths}
     members: dict[str, list[Path]] = {}
-    for path, found in places.items():
-        members.setdefault(found.series, []).append(path)
+    for path, place in found.items():
+        members.setdefault(place.series, []).append(path)
     if "" in members or len(members) == len(paths):
         # Some programs give every file a series of its own; its place they say nevertheless.
-        frames_of_reference = {found.frame_of_reference for found in places.values()}
-        if len(paths) < 2 or len(frames_of_reference) > 1 or "" in frames_of_reference:
-            return None
-        members = {"": [*paths]}
-    if len(members) > 1:
-        held = ", ".join(f"that of {slices[0].name} ({len(slices)} files)" for slices in members.values())
-        raise ValueError(
-            f"{paths[0].parent}: holds {len(members)} DICOM series, {held}; each needs a folder of its own"
-        )
-    axes = places[paths[0]].axes
+        members = {}
+        for path, place in found.items():
+            members.setdefault(place.frame_of_reference, []).append(path)
+        if "" in members or any(len(slices) < 2 for slices in members.values()):
+            return []
+    if any(place.axes is None or place.position is None for place in found.values()):
+        return []
+    return [_ordered({path: found[path] for path in slices}) for slices in members.values()]
+
+
+def _ordered(slices: dict[Path, Place]) -> Series:
+    first, place = next(iter(slices.items()))
+    axes = cast("npt.NDArray[np.float64]", place.axes)
     heights: dict[Path, float] = {}
-    for path, found in places.items():
-        if axes is None or found.axes is None or found.position is None:
-            return None
-        if not np.allclose(found.axes, axes, rtol=0, atol=SAME):
-            raise ValueError(f"{path}: its plane is turned against that of {paths[0]}, of the same series")
-        heights[path] = float(np.cross(*axes) @ found.position)
+    for path, found in slices.items():
+        if not np.allclose(cast("npt.NDArray[np.float64]", found.axes), axes, rtol=0, atol=SAME):
+            raise ValueError(f"{path}: its plane is turned against that of {first}, of the same series")
+        heights[path] = float(np.cross(*axes) @ cast("npt.NDArray[np.float64]", found.position))
     ordered = sorted(heights, key=heights.__getitem__)
     for lower, upper in pairwise(ordered):
         if heights[upper] - heights[lower] < SAME:
             raise ValueError(f"{upper}: lies where {lower.name} lies; a series has one slice at each height")
-    return Series(places[paths[0]].frame_of_reference, {path: heights[path] for path in ordered})
+    return Series(place.frame_of_reference, place.study, {path: heights[path] for path in ordered})
+
+
+def windows(path: Path) -> set[tuple[float, float]]:
+    """Give the first windows that a header states, center and width, for each frame. Raises ValueError."""
+    from pydicom import dcmread
+
+    def find() -> set[tuple[float, float]]:
+        count = int(_header(path).get("NumberOfFrames") or 1)
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=[*WINDOW, *FUNCTIONAL_GROUPS])
+        held = [
+            [_where(ds, frame, "FrameVOILUTSequence", keyword) for keyword in WINDOW] for frame in range(1, count + 1)
+        ]
+        return {(_first(center.WindowCenter), _first(width.WindowWidth)) for center, width in held if center and width}
+
+    return _guarded(path, find)
+
+
+def _first(value: Any) -> float:
+    return float(np.ravel(value)[0])
 
 
 def frames(path: Path) -> int:
@@ -152,7 +199,7 @@ def frames(path: Path) -> int:
     return _guarded(path, lambda: int(_header(path).get("NumberOfFrames") or 1))
 
 
-def numbers(path: Path, _: str = "") -> range:
+def numbers(path: Path) -> range:
     """Give the numbers of the frames of a file, from 1. Raises ValueError, naming the file."""
     return range(1, frames(path) + 1)
 
@@ -196,6 +243,7 @@ def read(
 
 def _read(path: Path, frame: int, window: Window | None, table: str | None) -> tuple[Tensor, Tensor | None]:
     from pydicom import Dataset
+    from pydicom.datadict import tag_for_keyword
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
@@ -210,7 +258,10 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
             "pylibjpeg-libjpeg pylibjpeg-openjpeg` brings one"
         )
     ds = Dataset()
-    pixels = pixel_array(path, ds_out=ds, specific_tags=FUNCTIONAL_GROUPS, index=frame - 1)
+    # What an uptake is computed with tells of the patient, and is read for that alone.
+    elements = (*FUNCTIONAL_GROUPS, *(suv.ELEMENTS if window and window.unit else ()))
+    tags = [cast("int", tag_for_keyword(keyword)) for keyword in elements]
+    pixels = pixel_array(path, ds_out=ds, specific_tags=tags, index=frame - 1)
     if (kind := str(ds.PhotometricInterpretation)).startswith("MONOCHROME"):
         grey = _grey(pixels, ds, frame, window)
         grey = 1 - grey if kind == "MONOCHROME1" else grey
@@ -220,6 +271,8 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
         pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"{kind} pixels of {pixels.dtype}; colour is read at 8 bits")
+    if window and window.unit:
+        raise ValueError("an image in colours holds no activity, of which SUV is computed")
     if (grey_pixels := colour.collapse(pixels)).ndim == 2:
         return (window or Window(0, 255))(grey_pixels), None
     if window:
@@ -237,13 +290,13 @@ def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | 
     elif rescale is not None:
         values = stored * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept", 0))
     if window:
-        return window(values)
-    given = [_where(ds, frame, "FrameVOILUTSequence", keyword) for keyword in ("WindowCenter", "WindowWidth")]
+        return window(values * suv.factor(ds) if window.unit else values)
+    given = [_where(ds, frame, "FrameVOILUTSequence", keyword) for keyword in WINDOW]
     if any(given) and not all(given):
         held, lacking = ("center", "width") if given[0] else ("width", "center")
         raise ValueError(f"its window has a {held} and no {lacking}; {CURE}")
     if seen := given[0]:
-        center, width = (float(np.ravel(seen[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
+        center, width = (_first(seen[key].value) for key in WINDOW)
         return _windowed(values, center, width, str(seen.get("VOILUTFunction") or "LINEAR"))
     if ds.get("VOILUTSequence"):
         levels, depth_of_levels = _look_up(values, ds.VOILUTSequence[0], little=little)
@@ -299,8 +352,8 @@ def _where(ds: "Dataset", frame: int, group: str, keyword: str) -> "Dataset | No
     """Find where an element stands for a frame: in its functional groups, those of all frames, or the header."""
     shared = list(ds.get("SharedFunctionalGroupsSequence") or [])[:1]
     own = list(ds.get("PerFrameFunctionalGroupsSequence") or [])[frame - 1 : frame]
-    places = [item for groups in (*own, *shared) for item in list(groups.get(group) or [])[:1]]
-    return next((place for place in (*places, ds) if keyword in place and not place[keyword].is_empty), None)
+    held = [item for groups in (*own, *shared) for item in list(groups.get(group) or [])[:1]]
+    return next((item for item in (*held, ds) if keyword in item and not item[keyword].is_empty), None)
 
 
 def _header(path: Path) -> "Dataset":

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from fusebench.datasets import colour, dicom, image, nifti
+from fusebench.datasets import colour, dicom, image, itk, nifti, volumes
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.dicom import Series
 from fusebench.datasets.pair import Pair
 from fusebench.datasets.reading import AS_STATED, Reading, Window
+from fusebench.datasets.volumes import Volume
 from torch import Tensor
 
 Read = Callable[[Path, int, Window | None, str | None], tuple[Tensor, Tensor | None]]
-ReadBoth = Callable[[Path, Path, int, tuple[str, str], Reading], tuple[Tensor, Tensor]]
 
 
 class Format(NamedTuple):
@@ -26,44 +26,49 @@ class Format(NamedTuple):
         What the names of its files end in, in small letters.
     is_one
         Says of the first bytes of a file, unpacked, whether it is of this format.
-    depth
-        Says with how many bits, or as what type of number, a file holds a pixel.
-    numbers
-        Gives the numbers of a file's frames, or of its slices along an axis; None where a file is one image.
+    volume
+        Reads what a file of volumes says of them (`volumes.Volume`); None of a format of images, which has the
+        following.
     read
-        Reads an image, or the frame of a number, through a window or a colour table, as grey and chroma; None for
-        volumes, which are read two at a time.
+        Reads an image, or the frame of a number, through a window or a colour table, as grey and chroma.
+    depth
+        Says with how many bits a file holds a pixel.
+    numbers
+        Gives the numbers of a file's frames; None where a file is one image.
     compare
-        Compares what two files state of their place: gives what should be known of it, and raises ValueError where they
-        are no pair; None of a format that states none.
+        Compares what two files, or the frames of two numbers, state of their place: gives what should be known of it,
+        and raises ValueError where they are no pair; None of a format that states none.
     series
-        Orders the single slices of a series by their heights; None of a format without.
-    read_both
-        Reads the slice of a number of one volume, and what another shows there; None for images.
+        Sorts single slices into series, and those of each by their heights; None of a format without.
+    windows
+        Gives the windows that a file states, center and width; None of a format whose files state none.
     """
 
     suffixes: tuple[str, ...]
     is_one: Callable[[bytes], bool]
-    depth: Callable[[Path], str]
-    numbers: Callable[[Path, str], range] | None = None
+    volume: Callable[[Path], Volume] | None = None
     read: Read | None = None
-    read_both: ReadBoth | None = None
-    compare: Callable[[Path, Path], list[str]] | None = None
-    series: Callable[[Sequence[Path]], Series | None] | None = None
+    depth: Callable[[Path], str] | None = None
+    numbers: Callable[[Path], range] | None = None
+    compare: Callable[[Path, Path, tuple[int | None, int | None]], list[str]] | None = None
+    series: Callable[[Sequence[Path]], list[Series]] | None = None
+    windows: Callable[[Path], set[tuple[float, float]]] | None = None
 
 
-PICTURE = Format(image.EXTENSIONS, image.is_one, image.depth, read=lambda path, _, *how: image.read(path, *how))
+PICTURE = Format(image.EXTENSIONS, image.is_one, read=lambda path, _, *how: image.read(path, *how), depth=image.depth)
 FORMATS = (
     Format(
         dicom.EXTENSIONS,
         dicom.is_one,
-        dicom.depth,
-        dicom.numbers,
         read=dicom.read,
+        depth=dicom.depth,
+        numbers=dicom.numbers,
         compare=dicom.compare,
         series=dicom.series,
+        windows=dicom.windows,
     ),
-    Format(nifti.EXTENSIONS, nifti.is_one, nifti.depth, nifti.numbers, read_both=nifti.read, compare=nifti.compare),
+    Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume),
+    Format(itk.EXTENSIONS, itk.is_one, itk.volume),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
 DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
@@ -103,7 +108,7 @@ def of(path: Path) -> Format:
 def split(path: Path) -> tuple[Path, int | None]:
     """Split FILE#k into the file and k. A plain image may be called so itself."""
     numbered = re.fullmatch(r"(.+)#(\d{1,9})", path.name, re.ASCII)
-    if numbered and of(path.with_name(numbered[1])).numbers:
+    if numbered and (known := of(path.with_name(numbered[1]))) and (known.volume or known.numbers):
         return path.with_name(numbered[1]), int(numbered[2])
     return path, None
 
@@ -132,16 +137,24 @@ def compare(a: Path, b: Path) -> list[str]:
     ValueError
         If by that they are no pair; the message names a file.
     """
-    (a, _), (b, _) = split(a), split(b)
+    (a, index_a), (b, index_b) = split(a), split(b)
+    if _are_volumes(a, b):
+        return volumes.compare(_volume(a), _volume(b))
     judge = of(a).compare
-    return judge(a, b) if judge and of(b) == of(a) else []
+    return judge(a, b, (index_a, index_b)) if judge and of(b) == of(a) else []
 
 
-def series(paths: Sequence[Path]) -> Series | None:
-    """Order files that are the slices of one series by their heights; None of other files. Raises ValueError."""
+def series(paths: Sequence[Path]) -> list[Series]:
+    """Sort files into the series whose slices they are; none where they are other files. Raises ValueError."""
     known = {of(path) for path in paths}
     order = known.pop().series if len(known) == 1 else None
-    return order(paths) if order else None
+    return order(paths) if order else []
+
+
+def windows(path: Path) -> set[tuple[float, float]]:
+    """Give the windows that a file states for its frames, center and width. Raises ValueError."""
+    stated = of(path).windows
+    return stated(path) if stated else set()
 
 
 def read_pair(
@@ -165,6 +178,7 @@ def read_pair(
     ValueError
         If a file cannot be read, or the two do not go together; the message names it.
     """
+    second = counterpart(first, second)
     (path_a, index_a), (path_b, index_b) = split(first), split(second)
     for remark in compare(first, second):
         say(f"{path_a}, {path_b}: {remark}")
@@ -175,12 +189,12 @@ def read_pair(
             raise ValueError(f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}")
         if index_b not in {None, index_a}:
             raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
-        a, b = cast("ReadBoth", of(path_a).read_both)(path_a, path_b, index_a, modalities, reading)
+        a, b = volumes.read(_volume(path_a), _volume(path_b), index_a, modalities, reading)
         coloured: tuple[str, ...] = ()
         chroma = None
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
-        b, chroma_b = _read(path_b, index_b if index_b is not None else index_a, modalities[1], reading)
+        b, chroma_b = _read(path_b, index_b, modalities[1], reading)
         for path, grey, modality in zip((path_a, path_b), (a, b), modalities, strict=True):
             if needs_window(path, modality, reading) and (doubt := dark(grey.max().item(), modality)):
                 say(f"{path}: {doubt}")
@@ -193,9 +207,48 @@ def read_pair(
     return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
 
 
+def read_beside(
+    first: Path, path: Path, modality: str, reading: Reading = AS_STATED, say: Say = silent
+) -> tuple[Tensor, Tensor | None]:
+    """Read an image that goes with a source, such as its fusion or a mask, as grey and chroma.
+
+    A picture states no place, and is taken as it is. What states one is compared with the source; the slice of a volume
+    is brought onto the source's grid.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or by its place does not go with the source; the message names it.
+    """
+    path = counterpart(first, path)
+    (source, index_of_source), (file, index) = split(first), split(path)
+    if of(file) is not PICTURE:
+        for remark in compare(first, path):
+            say(f"{source}, {file}: {remark}")
+        if _are_volumes(source, file):
+            if index != index_of_source or index is None:
+                raise ValueError(f"{path}: it is brought onto the grid of the source's slice, {first}")
+            pair = volumes.read(_volume(source), _volume(file), index, ("a", modality), reading)
+            return pair[1], None
+    return _read(file, index, modality, reading)
+
+
+def counterpart(first: Path, second: Path) -> Path:
+    """Name what of a second file goes with the first: its own FILE#k, or the frame or slice of the first's number."""
+    (_, index), (path, own) = split(first), split(second)
+    if index is None or own is not None or not (of(path).volume or len(_numbers(path, AS_STATED)) > 1):
+        return second
+    return path.with_name(f"{path.name}#{index}")
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether a file is read as PNG, TIFF, BMP or JPEG, which states no place."""
+    return of(split(path)[0]) is PICTURE
+
+
 def needs_window(path: Path, modality: str, reading: Reading) -> bool:
     """Say whether a picture may hold fewer bits than its 16 without saying so. Raises ValueError."""
-    return modality not in reading.windows and of(path) is PICTURE and image.depth(path) == "16"
+    return modality not in reading.windows and is_picture(path) and image.depth(path) == "16"
 
 
 def dark(used: float, modality: str) -> str:
@@ -220,7 +273,8 @@ def channels(path: Path) -> Tensor:
 def depth(path: Path) -> str:
     """Say with how many bits, or as what type of number, an image file holds a pixel. Raises ValueError."""
     path, _ = split(path)
-    return of(path).depth(path)
+    say = of(path).depth
+    return say(path) if say else _volume(path).depth
 
 
 def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tuple[Tensor, Tensor | None]:
@@ -229,22 +283,30 @@ def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tup
         raise ValueError(  # noqa: TRY004  "auto" is a value like another
             f"{path}: a window of its own contents is for NIfTI volumes; slices of a case would differ"
         )
+    if window and window.unit and of(path) is PICTURE:
+        raise ValueError(f"{path}: a window in SUV is for DICOM, whose header says what was injected")
     if index is None and (count := len(_numbers(path, reading))) > 1:
         raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
     return cast("Read", of(path).read)(path, 1 if index is None else index, window, reading.table)
 
 
 def _numbers(path: Path, reading: Reading) -> range:
+    if of(path).volume:
+        return volumes.numbers(_volume(path), reading)
     count = of(path).numbers
-    return range(1, 2) if count is None else count(path, reading.axis)
+    return count(path) if count else range(1, 2)
+
+
+def _volume(path: Path) -> Volume:
+    return cast("Callable[[Path], Volume]", of(path).volume)(path)
 
 
 def _are_volumes(a: Path, b: Path) -> bool:
     """Say whether two files are volumes. Raises ValueError if only one is: an image has no place in space."""
     for path, other in ((a, b), (b, a)):
-        if of(path).read_both and not of(other).read_both:
-            raise ValueError(f"{other}: no volume; NIfTI pairs with NIfTI, and {path} is")
-    return of(a).read_both is not None
+        if of(path).volume and not of(other).volume:
+            raise ValueError(f"{other}: no volume; a volume pairs with a volume, and {path} is one")
+    return of(a).volume is not None
 
 
 def _head(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """Pairs in folders: DIR/CT-MRI/CT/NAME.png beside DIR/CT-MRI/MRI/NAME.png."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import NamedTuple, cast
 
 from fusebench.datasets import cases, formats, image
 from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.dicom import Series
 from fusebench.datasets.formats import stem
 from fusebench.datasets.names import MODALITIES, by_modality, natural, without
 from fusebench.datasets.pair import Entry, Pair, check_name
@@ -30,7 +32,8 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
 
-    Two folders of DICOM slices, a series each, are one case, whose slices pair by where they lie.
+    Two folders of DICOM slices, a series each, are one case, whose slices pair by where they lie. Where folders hold
+    several series, each is a case, and those of one frame of reference, or else of one study, go together.
 
     Files are told by their first bytes or, where these say nothing, by their extension. A NIfTI volume, whose partner
     is one too, and a DICOM file of several frames are a case each, and every slice of them is a pair: NAME#0, NAME#1,
@@ -87,16 +90,13 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
-    for doubt in (*_remarks(found), *_doubts(found, reading)):
-        say(doubt)
-    names: dict[str, list[str]] = {}
-    for entry in found:
-        names.setdefault(entry.dataset, []).append(entry.name)
     try:
-        case = cases.assign(names, reading.case, say)
+        told = _of_cases(found, reading, say)
     except ValueError as error:
         return tuple(found), [*problems, str(error)]
-    return tuple(_of_case(entry, case[entry.dataset, entry.name] or entry.case) for entry in found), problems
+    for doubt in (*_remarks(told), *_doubts(told, reading), *_differing(told, reading)):
+        say(doubt)
+    return told, problems
 
 
 def files(entry: Entry) -> tuple[Path, Path]:
@@ -113,8 +113,8 @@ def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]
 class _Sources(NamedTuple):
     """The files of a kind of pair: those of each modality by the pair's name, where they lie, and what is wrong.
 
-    Where the names of the pairs are those of folders of cases, `by_case` says so. Slices of a series, in the order of
-    their heights, are of one `case`.
+    Where the names of the pairs are those of folders of cases, `by_case` says so. Slices of series, in the order of
+    their heights, have their `cases` by the pair's name.
     """
 
     modalities: tuple[str, str]
@@ -122,7 +122,7 @@ class _Sources(NamedTuple):
     places: tuple[Path, Path]
     refused: dict[Path, str]
     by_case: bool = False
-    case: str | None = None
+    cases: dict[str, str] | None = None
 
 
 def _sources(kind: Path, root: Path, say: Say) -> _Sources:
@@ -149,37 +149,72 @@ def _in_modalities(kind: Path, root: Path, say: Say) -> _Sources:
     return _by_height(sources, kind.name, say)
 
 
-def _by_height(sources: _Sources, case: str, say: Say) -> _Sources:
-    """Pair the slices of two series by where they lie, or by their order where their frames of reference differ.
+def _by_height(sources: _Sources, kind: str, say: Say) -> _Sources:
+    """Pair the slices of series by where they lie, or by their order where their frames of reference differ.
 
     Raises
     ------
     ValueError
-        If a folder holds several series, or the slices of two lie apart or do not pair one by one.
+        If it is not stated which series go together, or the slices of two lie apart or do not pair one by one.
     """
-    a, b = (formats.series([*files.values()]) for files in sources.files)
-    if a is None or b is None:
+    held = [formats.series([*files.values()]) for files in sources.files]
+    if not all(held):
         return sources
-    first, second = sources.places
+    cases: dict[str, str] = {}
+    files: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
+    pairs = _go_together(held[0], held[1], sources.places)
+    for n, (a, b) in enumerate(pairs, 1):
+        case = f"{kind}-{n}" if len(pairs) > 1 else kind
+        for p, q in _slices(a, b, sources.places, case, say):
+            files[0][stem(p)], files[1][stem(p)], cases[stem(p)] = p, q, case
+    if len(pairs) > 1:
+        begin = ", ".join(f"{kind}-{n} begins with {_first(a)}" for n, (a, _) in enumerate(pairs, 1))
+        say(f"{kind}: {len(pairs)} series in each folder are read as cases: {begin}")
+    return sources._replace(files=files, cases=cases)
+
+
+def _first(series: Series) -> str:
+    return min((path.name for path in series.heights), key=natural)
+
+
+def _go_together(first: list[Series], second: list[Series], places: tuple[Path, Path]) -> list[tuple[Series, Series]]:
+    """Pair the series of two folders: those of one frame of reference or, where none is, of one study."""
+    if len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    pairs = []
+    for a in sorted(first, key=lambda series: natural(_first(series))):
+        same = [b for b in second if b.frame_of_reference and b.frame_of_reference == a.frame_of_reference]
+        same = same or [b for b in second if b.study and b.study == a.study]
+        pairs += [(a, b) for b in same]
+    if not len(pairs) == len(first) == len(second) == len({id(b) for _, b in pairs}):
+        held = [", ".join(f"that of {_first(one)} ({len(one.heights)} files)" for one in s) for s in (first, second)]
+        raise ValueError(
+            f"{places[0]}: holds {len(first)} DICOM series, {held[0]}, and {places[1]} {len(second)}, {held[1]}; which "
+            "go together their frames of reference and studies do not say: give each pair folders of its own"
+        )
+    return pairs
+
+
+def _slices(a: Series, b: Series, places: tuple[Path, Path], case: str, say: Say) -> list[tuple[Path, Path]]:
+    """Pair the slices of two series."""
     if a.frame_of_reference != b.frame_of_reference:
         if len(a.heights) != len(b.heights):
             raise ValueError(
-                f"{first}: {len(a.heights)} slices, but {second} has {len(b.heights)} in another frame of reference; "
-                "where they lie cannot be compared"
+                f"{places[0]}: {len(a.heights)} slices, but {places[1]} has {len(b.heights)} in another frame of "
+                "reference; where they lie cannot be compared"
             )
         say(f"{case}: two series in different frames of reference; their slices pair by their order along the normal")
-        pairs = list(zip(a.heights, b.heights, strict=True))
-    else:
-        gap = min(upper - lower for one in (a, b) for lower, upper in pairwise(one.heights.values()))
-        nearest = {path: min(b.heights, key=lambda other: abs(b.heights[other] - z)) for path, z in a.heights.items()}
-        pairs = [(p, q) for p, q in nearest.items() if abs(a.heights[p] - b.heights[q]) < LEVEL * gap]
-        if not pairs:
-            ends = ["{:g} to {:g} mm".format(*sorted(one.heights.values())[:: len(one.heights) - 1]) for one in (a, b)]
-            raise ValueError(f"{first}: no slice lies where {second} has one; they lie from {ends[0]} and {ends[1]}")
-        if left := len(a.heights) + len(b.heights) - 2 * len(pairs):
-            say(f"{case}: left out, since the other series has none at their height: {left} of the slices")
-    files = {stem(p): p for p, _ in pairs}, {stem(p): q for p, q in pairs}
-    return sources._replace(files=files, case=case)
+        return list(zip(a.heights, b.heights, strict=True))
+    steps = [upper - lower for one in (a, b) for lower, upper in pairwise(one.heights.values())]
+    near = LEVEL * min(steps, default=1.0)
+    nearest = {path: min(b.heights, key=lambda other: abs(b.heights[other] - z)) for path, z in a.heights.items()}
+    pairs = [(p, q) for p, q in nearest.items() if abs(a.heights[p] - b.heights[q]) < near]
+    if not pairs:
+        ends = [f"{min(one.heights.values()):g} to {max(one.heights.values()):g} mm" for one in (a, b)]
+        raise ValueError(f"{places[0]}: no slice lies where {places[1]} has one; they lie from {ends[0]} and {ends[1]}")
+    if left := len(a.heights) + len(b.heights) - 2 * len(pairs):
+        say(f"{case}: left out, since the other series has none at their height: {left} of the slices")
+    return pairs
 
 
 def _in_one_folder(kind: Path, root: Path, say: Say) -> _Sources:
@@ -226,7 +261,8 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
         problems.append(f"{path}: no partner in {other}; a pair has one file name in both folders")
     found: list[Entry] = []
     shared = [name for name in files_a if name in files_b]
-    for name in shared if sources.case else sorted(shared, key=natural):
+    of_case = sources.cases or {}
+    for name in shared if of_case else sorted(shared, key=natural):
         a, b = files_a[name], files_b[name]
         try:
             formats.compare(a, b)
@@ -235,13 +271,13 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
                 called = name + index
                 read = partial(formats.read_pair, path_a, path_b, kind.name, sources.modalities, reading, name=called)
-                found.append(Entry(kind.name, called, name if sources.by_case else sources.case, read))
+                found.append(Entry(kind.name, called, name if sources.by_case else of_case.get(name), read))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
 
 
-def _remarks(entries: list[Entry]) -> Iterable[str]:
+def _remarks(entries: Iterable[Entry]) -> Iterable[str]:
     """Say what should be known of where files lie, once for all that it is said of."""
     pairs = {(entry.dataset, tuple(formats.split(path)[0] for path in files(entry))): None for entry in entries}
     found: dict[str, list[str]] = {}
@@ -252,7 +288,7 @@ def _remarks(entries: list[Entry]) -> Iterable[str]:
         yield f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {remark}"
 
 
-def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
+def _doubts(entries: Iterable[Entry], reading: Reading) -> Iterable[str]:
     """Say which modalities are dark in all their files of 16 bits. The first bright one ends the search."""
     found: dict[tuple[str, str], dict[Path, None]] = {}
     for entry in entries:
@@ -272,8 +308,39 @@ def _doubts(entries: list[Entry], reading: Reading) -> Iterable[str]:
             yield f"{kind}: {doubt}"
 
 
-def _of_case(entry: Entry, case: str | None) -> Entry:
-    return replace(entry, case=case, read=partial(cast("partial[Pair]", entry.read), case=case))
+def _differing(entries: Iterable[Entry], reading: Reading) -> Iterable[str]:
+    """Say of which modalities the slices of a case state different windows, so that their grey levels do not agree."""
+    found: dict[tuple[str, str], dict[str | Path, set[tuple[float, float]]]] = {}
+    seen: set[Path] = set()
+    for entry in entries:
+        for path, modality in zip(files(entry), _arguments(entry)[3], strict=True):
+            file = formats.split(path)[0]
+            if modality in reading.windows or file in seen:
+                continue
+            seen.add(file)
+            with suppress(ValueError):  # told where the pair is read
+                cases = found.setdefault((entry.dataset, modality), {})
+                cases.setdefault(entry.case or file, set()).update(formats.windows(file))
+    for (kind, modality), cases in found.items():
+        for case, windows in cases.items():
+            if len(windows) > 1:
+                ends = [f"{min(values):g} to {max(values):g}" for values in zip(*windows, strict=True)]
+                yield (
+                    f"{kind}: the windows that {modality} states differ from slice to slice, of {case} in centers from "
+                    f"{ends[0]} and widths from {ends[1]}; --window {modality}=CENTER,WIDTH gives all the same"
+                )
+                break
+
+
+def _of_cases(found: list[Entry], reading: Reading, say: Say) -> tuple[Entry, ...]:
+    names: dict[str, list[str]] = {}
+    for entry in found:
+        names.setdefault(entry.dataset, []).append(entry.name)
+    assigned = cases.assign(names, reading.case, say)
+    cased = [(entry, assigned[entry.dataset, entry.name] or entry.case) for entry in found]
+    return tuple(
+        replace(entry, case=case, read=partial(cast("partial[Pair]", entry.read), case=case)) for entry, case in cased
+    )
 
 
 def _is_kind(folder: Path, deep: int = DEPTH) -> bool:

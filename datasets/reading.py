@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ ORDERS: Mapping[str, Literal[0, 1, 3]] = {"nearest": 0, "linear": 1, "cubic": 3}
 class Window(NamedTuple):
     """The values that become black and white; between them grey is linear.
 
+    Its unit is that of the file's values, "", or "suv", into which they are converted first (`suv.factor`).
+
     Examples
     --------
     >>> Window(0, 80)(np.array([[-1000.0, 20.0, 40.0, 1500.0]])).tolist()
@@ -28,6 +30,7 @@ class Window(NamedTuple):
 
     low: float
     high: float
+    unit: str = ""
 
     def __call__(self, values: npt.NDArray[Any]) -> Tensor:
         """Give values as grey levels in [0, 1], float32. Raises ValueError where they are not finite."""
@@ -55,6 +58,10 @@ class Reading:
     case
         The rule by which names say their case: an expression with a group "case", or the word atlas, slice or none
         (`cases.assign`); None: it is guessed where the names show it.
+    volume
+        Which volume of a file that holds several is read, from 0.
+    nan_background
+        Whether voxels that are NaN are background: black, and no part of the percentiles of "auto".
 
     Raises
     ------
@@ -67,6 +74,8 @@ class Reading:
     interpolation: str = "linear"
     table: str | None = None
     case: str | None = None
+    volume: int | None = None
+    nan_background: bool = False
 
     def __post_init__(self) -> None:
         if self.axis not in AXES:
@@ -83,30 +92,43 @@ AS_STATED = Reading()
 
 
 def parse_windows(texts: Iterable[str]) -> dict[str, Window | Literal["auto"]]:
-    """Read windows as they are written: MODALITY=CENTER,WIDTH or MODALITY=auto. Raises ValueError.
+    """Read windows as they are written. Raises ValueError.
+
+    MODALITY=CENTER,WIDTH, in the unit of the files; PET=suv:LOW,HIGH, in standardised uptake values; or MODALITY=auto.
 
     Examples
     --------
     >>> parse_windows(["CT=40,80", "MRI=auto"])
-    {'CT': Window(low=0.0, high=80.0), 'MRI': 'auto'}
+    {'CT': Window(low=0.0, high=80.0, unit=''), 'MRI': 'auto'}
+    >>> parse_windows(["PET=suv:0,10"])
+    {'PET': Window(low=0.0, high=10.0, unit='suv')}
     """
     windows: dict[str, Window | Literal["auto"]] = {}
     for text in texts:
         modality, _, value = text.rpartition("=")
         if modality in windows:
             raise ValueError(f"--window {text}: {modality} has a window already")
-        numbers = re.fullmatch(r"([^,]+),([^,]+)", value)
-        try:
-            center, width = map(float, numbers.groups()) if numbers else (0.0, 0.0)
-        except ValueError:
-            center = width = 0.0
-        if not modality or (value != "auto" and not (width > 0 and math.isfinite(center) and math.isfinite(width))):
+        window = "auto" if value == "auto" else _window(value)
+        if not modality or window is None:
             raise ValueError(
-                f"--window {text}: expected MODALITY=CENTER,WIDTH with a width above 0, such as CT=40,80, or "
-                "MODALITY=auto"
+                f"--window {text}: expected MODALITY=CENTER,WIDTH with a width above 0, such as CT=40,80, "
+                "MODALITY=suv:LOW,HIGH or MODALITY=auto"
             )
-        windows[modality] = "auto" if value == "auto" else Window(center - width / 2, center + width / 2)
+        windows[modality] = cast('Window | Literal["auto"]', window)
     return windows
+
+
+def _window(value: str) -> Window | None:
+    """Read CENTER,WIDTH or suv:LOW,HIGH; None of what is neither."""
+    parts = re.fullmatch(r"(suv:)?([^,]+),([^,]+)", value)
+    try:
+        first, second = map(float, parts.groups()[1:]) if parts else (0.0, 0.0)
+    except ValueError:
+        return None
+    if not parts or not (math.isfinite(first) and math.isfinite(second)):
+        return None
+    low, high, unit = (first, second, "suv") if parts[1] else (first - second / 2, first + second / 2, "")
+    return Window(low, high, unit) if (low < high if unit else second > 0) else None
 
 
 def check_file(path: Path) -> None:

@@ -348,7 +348,7 @@ OPTIONS: dict[str, tuple[Callable[[Lab], object], list[str], str]] = {
     "a window without end": (lambda _: None, ["--window", "b=0,inf"], "--window b=0,inf"),
     "a window of words": (lambda _: None, ["--window", "b=wide,open"], "--window b=wide,open"),
     "two windows at once": (lambda _: None, ["--window", "b=1,2", "--window", "b=3,4"], "--window b=3,4"),
-    "a window for neither source": (lambda _: None, ["--window", "CT=40,80"], "--window CT: the sources are called a"),
+    "a window for neither source": (lambda _: None, ["--window", "CT=40,80"], "--window CT: the files are called a"),
     "an unknown axis": (lambda _: None, ["--axis", "oblique"], "'oblique'; known: sagittal"),
     "an unknown interpolation": (lambda _: None, ["--interpolation", "magic"], "'magic'; known: nearest"),
     "an unknown colour table": (lambda _: None, ["--pseudo-colour", "warm"], "'warm'; known: atlas-pet"),

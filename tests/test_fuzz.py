@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fusebench.datasets import dicom, image, nifti
+from fusebench.datasets import dicom, image, nifti, volumes
 from fusebench.datasets.reading import Reading, Window, parse_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,8 +69,8 @@ def whole(
 def read(path: Path) -> tuple[Tensor, ...]:
     """Read a file as the folder's door does, by its extension."""
     if path.name.endswith(nifti.EXTENSIONS):
-        nifti._volume.cache_clear()  # two files of one moment look the same to it
-        return nifti.read(path, path, 1, reading=BOTH)
+        volumes._voxels.cache_clear()  # two files of one moment look the same to it
+        return volumes.read(nifti.volume(path), nifti.volume(path), 1, reading=BOTH)
     if path.suffix == ".dcm":
         return tuple(x for x in dicom.read(path, dicom.frames(path)) if x is not None)
     return tuple(x for x in image.read(path, WINDOW if "float" in path.name else None) if x is not None)

@@ -1,5 +1,6 @@
 """NIfTI: slices of two volumes on the grid of the first, against nibabel's resampling and affines known by hand."""
 
+import gzip
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 from fusebench.bench.engine import run
 from fusebench.bench.paper import FIGURES
 from fusebench.bench.suite import Table, select
-from fusebench.datasets import formats, layouts, nifti
-from fusebench.datasets.reading import Reading, Window
+from fusebench.datasets import formats, layouts, nifti, volumes
+from fusebench.datasets.reading import AS_STATED, Reading, Window
 from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.spatial_frequency import SF
 from fusebench.reports import figures, results, tables
@@ -30,7 +31,11 @@ def voxels(shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
 
 
 def read(first: Path, second: Path, index: int, **options: str) -> tuple[torch.Tensor, torch.Tensor]:
-    return nifti.read(first, second, index, ("CT", "MRI"), Reading({"CT": RANGE, "MRI": RANGE}, **options))
+    return shown(first, second, index, Reading({"a": RANGE, "b": RANGE}, **options))
+
+
+def shown(first: Path, second: Path, index: int, reading: Reading = AS_STATED) -> tuple[torch.Tensor, torch.Tensor]:
+    return volumes.read(nifti.volume(first), nifti.volume(second), index, reading=reading)
 
 
 def test_an_axial_slice_has_the_front_up_and_the_left_at_the_left(tmp_path: Path, write_nifti: Write) -> None:
@@ -38,7 +43,7 @@ def test_an_axial_slice_has_the_front_up_and_the_left_at_the_left(tmp_path: Path
     volume[0, 3, 2] = 255  # left, front
     path = write_nifti(tmp_path / "x.nii", volume)
     for index, white in ((2, [[0, 0]]), (1, [])):
-        a, b = nifti.read(path, path, index)
+        a, b = shown(path, path, index)
         assert (a == 1).nonzero().tolist() == white
         assert torch.equal(a, b)
         assert a.shape == (4, 3)
@@ -58,8 +63,10 @@ def test_an_axis_is_that_of_the_patient_whatever_the_order_in_the_file(
     stored = volume.transpose(2, 0, 1)[::-1, ::-1]
     affine = np.array([[0, -1, 0, 3], [0, 0, 1, 0], [-1, 0, 0, 5], [0, 0, 0, 1]])
     path = write_nifti(tmp_path / "x.nii.gz", stored, affine)
-    a, b = nifti.read(path, path, index, reading=Reading(axis=axis))
-    assert len(nifti.numbers(path, axis)) == {"sagittal": 4, "coronal": 5, "axial": 6}[axis]
+    a, b = shown(path, path, index, Reading(axis=axis))
+    assert (
+        len(volumes.numbers(nifti.volume(path), Reading(axis=axis))) == {"sagittal": 4, "coronal": 5, "axial": 6}[axis]
+    )
     assert a.shape == size
     assert (a == 1).nonzero().tolist() == [place]
     assert torch.equal(a, b)
@@ -97,7 +104,7 @@ def test_outside_the_second_volume_is_black(tmp_path: Path, write_nifti: Write) 
     away = np.eye(4)
     away[0, 3] = 3
     second = write_nifti(tmp_path / "b.nii", np.full((6, 6, 6), 50, np.float32), away)
-    _, b = nifti.read(first, second, 2, ("a", "b"), Reading({"a": RANGE, "b": Window(-100, 100)}))
+    _, b = shown(first, second, 2, Reading({"a": RANGE, "b": Window(-100, 100)}))
     assert b[:, :3].unique().tolist() == [0]
     assert b[:, 3:].unique().tolist() == [0.75]
 
@@ -106,14 +113,14 @@ def test_grey_levels_come_from_a_window_that_is_stated(tmp_path: Path, write_nif
     values = np.arange(-50, 75, dtype=np.int16).reshape(5, 5, 5)
     path = write_nifti(tmp_path / "ct.nii", values)
     with pytest.raises(ValueError, match=r"ct.nii: .*--window MODALITY=CENTER,WIDTH or MODALITY=auto"):
-        nifti.read(path, path, 0)
+        shown(path, path, 0)
     low, high = np.percentile(values, [0.5, 99.5])
     expected = np.rot90(((values[..., 1] - low) / (high - low)).clip(0, 1))
     auto = Reading({"a": "auto", "b": "auto"})
-    assert nifti.read(path, path, 1, reading=auto)[0].numpy() == pytest.approx(expected, abs=1e-6)
+    assert shown(path, path, 1, auto)[0].numpy() == pytest.approx(expected, abs=1e-6)
     stated = write_nifti(tmp_path / "stated.nii", values, cal_min=-50, cal_max=74)
     expected = np.rot90((values[..., 1] + 50) / 124)
-    assert nifti.read(stated, stated, 1)[1].numpy() == pytest.approx(expected, abs=1e-6)
+    assert shown(stated, stated, 1)[1].numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_scale_in_the_header_counts(tmp_path: Path, write_nifti: Write) -> None:
@@ -128,9 +135,9 @@ def test_a_scale_in_the_header_counts(tmp_path: Path, write_nifti: Write) -> Non
 
 def test_a_file_that_changed_is_read_anew(tmp_path: Path, write_nifti: Write) -> None:
     path = write_nifti(tmp_path / "x.nii", np.zeros((4, 4, 4), np.uint8))
-    assert nifti.read(path, path, 0)[0].max() == 0
+    assert shown(path, path, 0)[0].max() == 0
     write_nifti(path, np.full((4, 4, 4), 255, np.uint8))
-    assert nifti.read(path, path, 0)[0].min() == 1
+    assert shown(path, path, 0)[0].min() == 1
 
 
 def test_volumes_in_folders_are_cases_of_slices(tmp_path: Path, write_nifti: Write) -> None:
@@ -174,7 +181,7 @@ def test_a_slice_is_named_and_a_volume_pairs_with_a_volume(tmp_path: Path, write
         formats.read_pair(Path(f"{path}#6"), path, "x", reading=Reading({"a": RANGE, "b": RANGE}))
     with pytest.raises(ValueError, match=r"x.nii#3: .*slice 2 of the first"):
         formats.read_pair(Path(f"{path}#2"), Path(f"{path}#3"), "x")
-    with pytest.raises(ValueError, match=r"x.png: no volume; NIfTI pairs with NIfTI"):
+    with pytest.raises(ValueError, match=r"x.png: no volume; a volume pairs with a volume"):
         formats.read_pair(Path(f"{path}#2"), tmp_path / "x.png", "x")
 
 
@@ -189,13 +196,14 @@ def header(path: Path, offset: int, kind: str, *values: float) -> Path:
 @pytest.mark.parametrize(
     ("offset", "kind", "values", "complaint"),
     [
-        (40, "<i2", (4, 4, 4, 4, 3), "4 dimensions, 4 x 4 x 4 x 3; a source is one volume"),
+        (40, "<i2", (4, 4, 4, 4, 3), "claims 3 volumes of 4 x 4 x 4 voxels"),
         (40, "<i2", (2, 4, 4), "three dimensions"),
         (40, "<i2", (3, 4, -4, 4), ""),
         (40, "<i2", (3, 30000, 30000, 30000), "at most 268435456"),
         (40, "<i2", (3, 500, 500, 500), "claims 500 x 500 x 500 voxels of .* in a file of"),
         (70, "<i2", (32, 64), "real numbers"),
-        (70, "<i2", (128, 24), "real numbers"),
+        (70, "<i2", (128, 24), "an RGB volume, datatype 128"),
+        (70, "<i2", (2304, 32), "an RGBA volume, datatype 2304"),
         (70, "<i2", (77, 8), ""),
         (280, "<f4", (0,) * 12, "places no volume"),
         (280, "<f4", (np.nan,) * 12, "places no volume"),
@@ -213,6 +221,75 @@ def test_absurd_headers_are_refused_by_name(
         header(path, 254, "<i2", 1)
     with pytest.raises(ValueError, match=rf"x\.nii: .*{complaint}"):
         read(path, path, 0)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_volume_of_several_is_named(tmp_path: Path, write_nifti: Write, packed: str) -> None:
+    values = np.stack([voxels((6, 7, 5), seed) for seed in range(3)], axis=-1)
+    whole = write_nifti(tmp_path / f"pet.nii{packed}", values)
+    single = write_nifti(tmp_path / "ct.nii", values[..., 0])
+    for n in range(3):
+        expected = read(single, write_nifti(tmp_path / "one.nii", values[..., n]), 2)
+        for got in (read(single, whole, 2, volume=n), read(whole, single, 2, volume=n)[::-1]):
+            assert all(torch.equal(x, y) for x, y in zip(got, expected, strict=True))
+    with pytest.raises(ValueError, match=rf"pet.nii{packed}: .*3 volumes; name one with --volume N, from 0 to 2"):
+        read(single, whole, 2)
+    with pytest.raises(ValueError, match=r"pet.nii.*: no volume 3; they run from 0 to 2"):
+        read(single, whole, 2, volume=3)
+    with pytest.raises(ValueError, match=r"it has 5 dimensions, 6 x 7 x 5 x 1 x 3"):
+        nifti.volume(write_nifti(tmp_path / "vectors.nii", values[..., None, :]))
+
+
+def test_nan_is_background_where_that_is_asked_for(tmp_path: Path, write_nifti: Write) -> None:
+    values = voxels((6, 7, 5)) + 50
+    holes = np.random.default_rng(2).random(values.shape) < 0.2
+    path = write_nifti(tmp_path / "x.nii", np.where(holes, np.float32("nan"), values))
+    with pytest.raises(ValueError, match=r"x.nii: .*NaN or infinite; --nan-background takes NaN as background"):
+        read(path, path, 2)
+    shown_as = np.rot90(np.where(holes, 0, values.clip(0, 100) / 100)[..., 2])
+    for interpolation in ("nearest", "linear", "cubic"):
+        for grey in read(path, path, 2, nan_background=True, interpolation=interpolation):
+            assert grey.numpy() == pytest.approx(shown_as, abs=1e-5)
+    low, high = np.percentile(values[~holes], [0.5, 99.5])
+    auto = Reading({"a": "auto", "b": "auto"}, nan_background=True)
+    expected = np.rot90(np.where(holes, 0, ((values - low) / (high - low)).clip(0, 1))[..., 2])
+    for grey in shown(path, path, 2, auto):
+        assert grey.numpy() == pytest.approx(expected, abs=1e-5)
+    worse = write_nifti(tmp_path / "y.nii", np.where(holes, np.float32("inf"), values))
+    with pytest.raises(ValueError, match=r"y.nii: .*NaN or infinite\)"):
+        read(path, worse, 2, nan_background=True)
+
+
+@pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
+def test_mgh_is_placed_as_nifti_is(tmp_path: Path, write_nifti: Write, suffix: str) -> None:
+    values = voxels((6, 7, 5))
+    coronal = np.array([[-1.0, 0, 0, 3], [0, 0, 1, -2], [0, -1, 0, 4], [0, 0, 0, 1]])  # FreeSurfer's own
+    path = tmp_path / f"x{suffix}"
+    nibabel.MGHImage(values, coronal).to_filename(path)
+    same = write_nifti(tmp_path / "x.nii", values, coronal)
+    assert formats.depth(path) == "float32"
+    for axis in ("axial", "coronal", "sagittal"):
+        for a, b in zip(read(path, same, 2, axis=axis), read(same, path, 2, axis=axis), strict=True):
+            assert torch.allclose(a, b, rtol=0, atol=1e-6)
+    content = bytearray((gzip.decompress if suffix == ".mgz" else bytes)(path.read_bytes()))
+    content[28:30] = 0, 0
+    path.write_bytes(content)  # whether it is packed its bytes say
+    assert formats.compare(path, same) == ["no place is stated (goodRASFlag is 0), so that voxels pair by their index"]
+    cut = path.read_bytes()[:-200]
+    path.write_bytes(cut)
+    with pytest.raises(ValueError, match=rf"x{suffix}: cannot be read as MGH"):
+        read(path, same, 2)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_a_volume_is_told_by_its_bytes(tmp_path: Path, write_nifti: Write, packed: str) -> None:
+    for modality in ("CT", "MRI"):
+        path = write_nifti(tmp_path / "K" / modality / f"x.nii{packed}", voxels((6, 7, 5)))
+        expected = read(path, path, 2)
+        path.rename(path.with_name("brain"))
+    entries = layouts.entries(tmp_path, Reading({"CT": RANGE, "MRI": RANGE}))
+    assert [entry.name for entry in entries] == [f"brain#{k}" for k in range(5)]
+    assert torch.equal(entries[2].read().a, expected[0])
 
 
 def test_a_header_and_its_voxels_may_be_two_files(tmp_path: Path, write_nifti: Write) -> None:
@@ -281,7 +358,7 @@ def test_two_places_that_disagree_are_said(tmp_path: Path, write_nifti: Write) -
         image.set_sform(place, code=1)
         image.set_qform(np.eye(4), code=1)
         image.to_filename(second)
-        assert nifti.compare(first, second) == said_of_it
+        assert formats.compare(first, second) == said_of_it
     said: list[str] = []
     entries = layouts.entries(tmp_path, Reading({"A": RANGE, "B": RANGE}), said.append)
     assert said == ["K/x: the sform and the qform of the second volume are up to 1 mm apart; the sform counts"]

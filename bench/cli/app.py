@@ -51,13 +51,21 @@ Windows = Annotated[
     typer.Option(
         "--window",
         metavar="MODALITY=CENTER,WIDTH",
-        help="The values of a grey modality to be seen, instead of what its files say; for NIfTI also MODALITY=auto, "
-        "from the 0.5 to the 99.5 percentile of a volume. Repeat it for another modality.",
+        help="The values of a grey modality to be seen, instead of what its files say; for volumes also MODALITY=auto, "
+        "from the 0.5 to the 99.5 percentile, for PET in DICOM MODALITY=suv:LOW,HIGH. Repeat it for another modality.",
     ),
 ]
 Axis = Annotated[str, typer.Option(help="Slice volumes along: axial, coronal or sagittal.")]
 Interpolation = Annotated[
     str, typer.Option(help="Bring a second volume onto the first one's grid by: linear, nearest or cubic.")
+]
+Volume = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="Which volume of a file that holds several (4-D), from 0."),
+]
+NanBackground = Annotated[
+    bool,
+    typer.Option("--nan-background", help="Take voxels that are NaN as background: black, and no part of auto."),
 ]
 PseudoColour = Annotated[
     str | None,
@@ -199,21 +207,25 @@ def with_weights(fuser: T, vgg16: str | None, cnn: str | None) -> T:
 
 
 def reading_of(
-    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None, case: str | None = None
+    window: list[str] | None,
+    axis: str,
+    interpolation: str,
+    pseudo_colour: str | None,
+    case: str | None = None,
+    volume: int | None = None,
+    *,
+    nan_background: bool = False,
 ) -> "Reading":
     """Put the options of reading together."""
     from fusebench.datasets.reading import Reading, parse_windows
 
-    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour, case)
+    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour, case, volume, nan_background)
 
 
-def reading_of_two(
-    window: list[str] | None, axis: str, interpolation: str, pseudo_colour: str | None = None
-) -> "Reading":
-    """Put the options of reading two files together."""
-    reading = reading_of(window, axis, interpolation, pseudo_colour)
-    if unknown := sorted(reading.windows.keys() - {"a", "b"}):
-        raise ValueError(f"--window {unknown[0]}: the sources are called a and b here")
+def check_sources(reading: "Reading", *names: str) -> "Reading":
+    """Raise ValueError if a window is for none of the files that a command names."""
+    if unknown := sorted(reading.windows.keys() - set(names)):
+        raise ValueError(f"--window {unknown[0]}: the files are called {', '.join(names[:-1])} and {names[-1]} here")
     return reading
 
 

@@ -19,11 +19,13 @@ from fusebench.bench.cli.app import (
     Kinds,
     Methods,
     Metrics,
+    NanBackground,
     Out,
     PseudoColour,
     Reference,
     Replace,
     Scheduler,
+    Volume,
     Windows,
     check_device,
     commands,
@@ -78,6 +80,8 @@ def bench_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -117,7 +121,7 @@ def bench_(
     check_device(device)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case)
+    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
     chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published, cnn_file=weights)
     if external is not None:
         chosen = beside(chosen, external, notice)
@@ -158,6 +162,8 @@ def score_dir_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -179,7 +185,7 @@ def score_dir_(
     from fusebench.bench.suite import narrowed
     from fusebench.datasets import catalogue
 
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case)
+    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )

@@ -14,14 +14,17 @@ from fusebench.bench.cli.app import (
     Axis,
     Device,
     Interpolation,
+    NanBackground,
     PseudoColour,
+    Volume,
     Windows,
     check_device,
+    check_sources,
     commands,
     complain,
     notice,
     progress_bar,
-    reading_of_two,
+    reading_of,
     say,
     with_weights,
 )
@@ -46,6 +49,8 @@ def fuse_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     device: Device = "cpu",
     vgg16: VGG16 = None,
@@ -72,7 +77,9 @@ def fuse_(
         raise ValueError(f"{out}: is a source; name another file to write")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
-    reading = reading_of_two(window, axis, interpolation, pseudo_colour)
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background), "a", "b"
+    )
     pair = formats.read_pair(a, b, "fuse", reading=reading, say=notice)
     with foreign.printing(label(fuser)):
         fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
@@ -83,7 +90,7 @@ def fuse_(
 def score_(
     a: Annotated[Path, typer.Argument(help="First source image.")],
     b: Annotated[Path, typer.Argument(help="Second source image.")],
-    fused: Annotated[Path, typer.Argument(help="Their fusion.")],
+    fused: Annotated[Path, typer.Argument(help="Their fusion, called fused for --window.")],
     profile: Annotated[
         str, typer.Option(metavar="NAME", help="default, seed, or what a code base prints: vifb, mefb, mfif, tang, ...")
     ] = "default",
@@ -91,7 +98,7 @@ def score_(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Score inside a mask: an image of the same size, not black inside; "
+            help="Score inside a mask: an image or a volume's slice (FILE#k) of the same size, not black inside; "
             "or the word foreground, for what stands before the sources' dark background.",
         ),
     ] = None,
@@ -101,6 +108,8 @@ def score_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -114,8 +123,12 @@ def score_(
     from fusebench.bench import arrays
     from tabulate import tabulate
 
-    triple = arrays.read_triple(a, b, fused, reading_of_two(window, axis, interpolation, pseudo_colour), notice)
-    inside = None if mask is None else arrays.read_mask(mask, *triple.grey[:2])
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        *("a", "b", "fused"),
+    )
+    triple = arrays.read_triple(a, b, fused, reading, notice)
+    inside = None if mask is None else arrays.read_mask(mask, triple, a, reading, notice)
     by_channel = colour is Colour.per_channel
     scores = arrays.score(triple, profile, mask=inside, per_channel=by_channel)
     if inside is not None and (whole := [metric.label for metric in scores if not metric.local]):
@@ -141,12 +154,17 @@ def score_(
 def explain_(
     a: Annotated[Path, typer.Argument(help="First source image, or a folder of them.")],
     b: Annotated[Path, typer.Argument(help="Second source image, or a folder.")],
-    fused: Annotated[Path, typer.Argument(help="Their fusion, or a folder: of three folders the mean is compared.")],
+    fused: Annotated[
+        Path,
+        typer.Argument(help="Their fusion, called fused for --window; or a folder: of three the mean is compared."),
+    ],
     metric: Annotated[str, typer.Option(metavar="NAME", help="The metric's name.")],
     value: Annotated[str, typer.Option(metavar="NUMBER", help="The published number, with the digits it has there.")],
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
@@ -159,7 +177,10 @@ def explain_(
     from fusebench.bench.explain import explain, files
     from tabulate import tabulate
 
-    reading = reading_of_two(window, axis, interpolation, pseudo_colour)
+    reading = check_sources(
+        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        *("a", "b", "fused"),
+    )
     named = files(a, b, fused)
     with progress_bar() as progress:
 
