@@ -45,7 +45,7 @@ def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, 
     left = [f"{len(kinds[k]) - len(shown[k])} of {len(kinds[k])} ({k})" for k in kinds if len(shown[k]) < len(kinds[k])]
     if not any(shown.values()):
         first = next(iter(kinds.values()))[0]
-        raise ValueError(f"{results}: no image of any pair; expected METHOD/{first.dataset}/{first.name}.png")
+        raise ValueError(f"{results}: no image of any pair; expected METHOD/{first.kind}/{first.name}.png")
     if left:
         say(f"pairs without any method's image are left out: {', '.join(left)}")
     theirs = {row.name for row in rows}
@@ -71,7 +71,7 @@ def beside(suite: Suite, results: Path, say: Say = silent) -> Suite:
     rows = external_rows(results, [entry for table in suite.values() for entry in table.entries])
     tables = dict(suite)
     for name, table in suite.items():
-        kinds = {entry.dataset for entry in table.entries}
+        kinds = {entry.kind for entry in table.entries}
         theirs = _of_kinds(rows, kinds, say) if name != BY_LAYER else ()
         if clash := {row.name for row in theirs} & {label(fuser) for fuser in table.fusers}:
             raise ValueError(f"{results}: {min(clash)} is a row of the suite; give the folder another name")

@@ -182,7 +182,7 @@ def compare(
         entries = []
         for n, (a, b) in enumerate(listed, 1):
             name = f"{n:0{width}d}"
-            entries.append(Entry(kind, name, None, partial(_given, _pair(kind, name, a, b))))
+            entries.append(Entry(kind, name, None, partial(_given, _pair(kind, name, a, b)), "given"))
         suite[kind] = Table(kind, rows, tuple(entries), columns)
     folder = Path(out or mkdtemp(prefix="fusebench-"))
     with warnings.catch_warnings():
@@ -215,7 +215,7 @@ class Comparison:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Every score: the columns dataset (the kind), pair, fuser, metric, score."""
+        """Every score: the columns dataset, kind, case, pair, fuser, metric, score."""
         return pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Result), columns=store.Result._fields)
 
     def table(self, kind: str | None = None) -> pd.DataFrame:
@@ -227,10 +227,10 @@ class Comparison:
             If there is no such kind, or there are several and none is named.
         """
         scores = self.scores
-        kinds = [*dict.fromkeys(scores.dataset)]
+        kinds = [*dict.fromkeys(scores.kind)]
         if (kind is None and len(kinds) > 1) or (kind is not None and kind not in kinds):
             raise ValueError(f"kind={kind!r}: there are {', '.join(kinds)}")
-        chosen = scores[scores.dataset == (kind or kinds[0])]
+        chosen = scores[scores.kind == (kind or kinds[0])]
         wide = chosen.pivot_table(
             index="fuser", columns="metric", values="score", aggfunc=_mean, sort=False, dropna=False
         )
@@ -252,9 +252,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         parts = []
-        for kind in dict.fromkeys(self.scores.dataset):
+        for kind in dict.fromkeys(self.scores.kind):
             parts += [f"<h4>{escape(kind)}</h4>", self.table(kind).round(4).to_html()]
-            listed = self.scores[self.scores.dataset == kind]
+            listed = self.scores[self.scores.kind == kind]
             for pair in [*dict.fromkeys(listed.pair)][:SHOWN]:
                 parts.append("<div style='display:flex;flex-wrap:wrap;gap:4px'>")
                 for method in self.methods:

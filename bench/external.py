@@ -27,37 +27,37 @@ class External:
         ValueError
             If it is missing, damaged or not of the pair's size; the message names the file.
         """
-        path = self._file(pair.dataset, pair.name)
+        path = self._file(pair.kind, pair.name)
         grey, _ = image.read(path)
         if tuple(grey.shape) != pair.size:
             sizes = [f"{height} x {width}" for height, width in (grey.shape, pair.size)]
             raise ValueError(f"{path}: {sizes[0]} pixels, but the pair has {sizes[1]}")
         return grey
 
-    def has(self, dataset: str, name: str) -> bool:
+    def has(self, kind: str, name: str) -> bool:
         """Say whether there is an image of a pair, good or bad."""
-        return bool(self._files(dataset, name))
+        return bool(self._files(kind, name))
 
-    def sha256(self, dataset: str, name: str) -> str:
+    def sha256(self, kind: str, name: str) -> str:
         """Digest of the file of a pair, "" where there is none."""
         try:
-            return hashlib.sha256(self._file(dataset, name).read_bytes()).hexdigest()
+            return hashlib.sha256(self._file(kind, name).read_bytes()).hexdigest()
         except (OSError, ValueError):
             return ""
 
-    def _file(self, dataset: str, name: str) -> Path:
-        folder = dict(self.folders).get(dataset)
+    def _file(self, kind: str, name: str) -> Path:
+        folder = dict(self.folders).get(kind)
         if folder is None:
-            raise ValueError(f"{self.name} has no folder for {dataset}")
-        found = self._files(dataset, name)
+            raise ValueError(f"{self.name} has no folder for {kind}")
+        found = self._files(kind, name)
         if not found:
             raise ValueError(f"{folder / name}.png: no such file, in no other format either")
         if len(found) > 1:
             raise ValueError(f"{found[1]}: {found[0].name} is there too; which is the result?")
         return found[0]
 
-    def _files(self, dataset: str, name: str) -> list[Path]:
-        folders = [folder for kind, folder in self.folders if kind == dataset]
+    def _files(self, wanted: str, name: str) -> list[Path]:
+        folders = [folder for kind, folder in self.folders if kind == wanted]
         paths = (folder / f"{name}{suffix}" for folder in folders for suffix in image.EXTENSIONS)
         return [path for path in paths if path.is_file()]
 
@@ -92,7 +92,7 @@ def rows(root: Path, entries: Iterable[Entry]) -> tuple[External, ...]:
     """
     kinds: dict[str, set[str]] = {}
     for entry in entries:
-        kinds.setdefault(entry.dataset, set()).add(entry.name)
+        kinds.setdefault(entry.kind, set()).add(entry.name)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; expected one that holds METHOD/NAME.png")
     found: dict[str, dict[str, Path]] = {}

@@ -141,7 +141,7 @@ def write_features(suite: Suite, out: Path) -> Path | None:
         return None
     pair = suite[BY_LAYER].entries[0].read()
     files = {label(fuser): str(getattr(fuser, "weights_file", "")) for fuser in suite[BY_LAYER].fusers}
-    folder = out / FUSED / pair.dataset
+    folder = out / FUSED / pair.kind
     paths = {layer: folder / label(VGG16LBFGS(layer=layer)) / f"{pair.name}.png" for layer in FEATURE_LAYERS}
     if not all(path.is_file() for path in paths.values()):
         return None

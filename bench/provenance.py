@@ -59,7 +59,7 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
             "fusers": [
                 {"label": label(fuser), "trivial": fuser.name in trivial, **_made(fuser)} for fuser in table.fusers
             ],
-            "pairs": [[entry.dataset, entry.name] for entry in table.entries],
+            "pairs": [[entry.kind, entry.name] for entry in table.entries],
             "metrics": [{fact: getattr(metric, fact) for fact in facts} for metric in table.metrics],
             "shown": [metric.label for metric in table.shown],
             "published": {
@@ -82,10 +82,10 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
 
 
 def items(description: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    """Name the items of a run, by its description: dataset, pair and fuser's label."""
+    """Name the items of a run, by its description: kind, pair and fuser's label."""
     for table in description["tables"].values():
-        for (dataset, pair), fuser in product(table["pairs"], table["fusers"]):
-            yield dataset, pair, fuser["label"]
+        for (kind, pair), fuser in product(table["pairs"], table["fusers"]):
+            yield kind, pair, fuser["label"]
 
 
 def _made(fuser: AnyFuser) -> dict[str, Any]:

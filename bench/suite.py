@@ -142,7 +142,7 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
     found = {}
     for name, table in suite.items():
         fusers = tuple(fuser for fuser in table.fusers if {fuser.name, label(fuser)} & {*trivial, *wanted})
-        entries = tuple(entry for entry in table.entries if entry.dataset in pairs)
+        entries = tuple(entry for entry in table.entries if entry.kind in pairs)
         if entries and (methods is None or any(fuser.name not in trivial for fuser in fusers)):
             shown = (table.metrics, table.shown) if columns is None else (columns, columns)
             found[name] = replace(table, fusers=fusers, entries=entries, metrics=shown[0], shown=shown[1])
@@ -195,5 +195,5 @@ def by_kind(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     """Give the pairs of each kind, in the order of the data."""
     kinds: dict[str, list[Entry]] = {}
     for entry in entries:
-        kinds.setdefault(entry.dataset, []).append(entry)
+        kinds.setdefault(entry.kind, []).append(entry)
     return kinds

@@ -160,7 +160,7 @@ def windows(path: Path) -> set[tuple[float, float]]:
 def read_pair(
     first: Path,
     second: Path,
-    dataset: str,
+    kind: str,
     modalities: tuple[str, str] = ("a", "b"),
     reading: Reading = AS_STATED,
     *,
@@ -204,7 +204,7 @@ def read_pair(
         coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
         chroma = colour.merge(chroma_a, chroma_b)
     name = name or stem(path_a) + ("" if index_a is None else f"#{index_a}")
-    return Pair(a, b, dataset, name, case, modalities, chroma, coloured)
+    return Pair(a, b, kind, name, case, modalities, chroma, coloured)
 
 
 def read_beside(

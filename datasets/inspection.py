@@ -45,7 +45,7 @@ class Row:
     read; `shift` is None for a pair too small to measure it. `flags` says what is suspicious.
     """
 
-    dataset: str
+    kind: str
     name: str
     case: str | None
     modalities: tuple[str, str]
@@ -80,7 +80,7 @@ def check(
     rows: list[Row] = []
     seen: dict[str, tuple[str, str, str]] = {}
     for done, entry in enumerate(entries):
-        progress(f"{entry.dataset}/{entry.name}", done, len(entries))
+        progress(f"{entry.kind}/{entry.name}", done, len(entries))
         try:
             pair = entry.read()
             row = _row(entry, pair, seen)
@@ -88,22 +88,22 @@ def check(
             problems.append(str(error))
             continue
         rows.append(row)
-        problems += [f"{entry.dataset}/{entry.name}: {flag}" for flag in row.flags]
+        problems += [f"{entry.kind}/{entry.name}: {flag}" for flag in row.flags]
     volumes: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if name := cases.volume(row.name):
-            volumes.setdefault((row.dataset, name), []).append(row)
-    for (dataset, name), slices in volumes.items():
+            volumes.setdefault((row.kind, name), []).append(row)
+    for (kind, name), slices in volumes.items():
         blank = [[low == high for low, high in row.ranges] for row in slices]
         modalities = slices[0].modalities
         for n, modality in enumerate(modalities):
             if all(row[n] for row in blank):
-                problems.append(f"{dataset}/{name}: {modality} is constant in every slice; do the volumes overlap?")
+                problems.append(f"{kind}/{name}: {modality} is constant in every slice; do the volumes overlap?")
         # The second was resampled: what the first shows should be there.
         lost = sum(second and not first for first, second in blank)
         if lost and not all(second for _, second in blank):
             problems.append(
-                f"{dataset}/{name}: {modalities[1]} is constant in {lost} of the slices in which {modalities[0]} is "
+                f"{kind}/{name}: {modalities[1]} is constant in {lost} of the slices in which {modalities[0]} is "
                 "not; do the volumes cover each other?"
             )
     return rows, problems
@@ -154,10 +154,10 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
         if (white := (image == 1).double().mean().item()) >= WHITE:
             flags.append(f"{modality} is white in {white:.0%} of its pixels")
         digest = hashlib.sha256(repr(image.shape).encode() + image.numpy().tobytes()).hexdigest()
-        dataset, name, other = seen.setdefault(digest, (entry.dataset, entry.name, modality))
+        kind, name, other = seen.setdefault(digest, (entry.kind, entry.name, modality))
         # One scan may be paired with several others.
         if (name, other) != (entry.name, modality):
-            flags.append(f"{modality} has the pixels of {dataset}/{name}'s {other}")
+            flags.append(f"{modality} has the pixels of {kind}/{name}'s {other}")
     # At least as much must be left to compare as is cut off.
     shift = find_shift(pair.a, pair.b) if min(pair.size) >= 4 * REACH else None
     if shift and shift.suspicious:
@@ -167,7 +167,7 @@ def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row
             f"information {shift.best:.3f} bit there, {shift.at_zero:.3f} as they are"
         )
     return Row(
-        entry.dataset,
+        entry.kind,
         entry.name,
         entry.case,
         pair.modalities,

@@ -91,7 +91,7 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
     try:
-        told = _of_cases(found, reading, say)
+        told = _of_cases(found, root.resolve().name, reading, say)
     except ValueError as error:
         return tuple(found), [*problems, str(error)]
     for doubt in (*_remarks(told), *_doubts(told, reading), *_differing(told, reading)):
@@ -279,7 +279,7 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
 
 def _remarks(entries: Iterable[Entry]) -> Iterable[str]:
     """Say what should be known of where files lie, once for all that it is said of."""
-    pairs = {(entry.dataset, tuple(formats.split(path)[0] for path in files(entry))): None for entry in entries}
+    pairs = {(entry.kind, tuple(formats.split(path)[0] for path in files(entry))): None for entry in entries}
     found: dict[str, list[str]] = {}
     for kind, (a, b) in pairs:
         for remark in formats.compare(a, b):
@@ -293,7 +293,7 @@ def _doubts(entries: Iterable[Entry], reading: Reading) -> Iterable[str]:
     found: dict[tuple[str, str], dict[Path, None]] = {}
     for entry in entries:
         for path, modality in zip(files(entry), _arguments(entry)[3], strict=True):
-            found.setdefault((entry.dataset, modality), {})[formats.split(path)[0]] = None
+            found.setdefault((entry.kind, modality), {})[formats.split(path)[0]] = None
     for (kind, modality), paths in found.items():
         used: list[float] = []
         for path in paths:
@@ -319,7 +319,7 @@ def _differing(entries: Iterable[Entry], reading: Reading) -> Iterable[str]:
                 continue
             seen.add(file)
             with suppress(ValueError):  # told where the pair is read
-                cases = found.setdefault((entry.dataset, modality), {})
+                cases = found.setdefault((entry.kind, modality), {})
                 cases.setdefault(entry.case or file, set()).update(formats.windows(file))
     for (kind, modality), cases in found.items():
         for case, windows in cases.items():
@@ -332,14 +332,15 @@ def _differing(entries: Iterable[Entry], reading: Reading) -> Iterable[str]:
                 break
 
 
-def _of_cases(found: list[Entry], reading: Reading, say: Say) -> tuple[Entry, ...]:
+def _of_cases(found: list[Entry], dataset: str, reading: Reading, say: Say) -> tuple[Entry, ...]:
     names: dict[str, list[str]] = {}
     for entry in found:
-        names.setdefault(entry.dataset, []).append(entry.name)
+        names.setdefault(entry.kind, []).append(entry.name)
     assigned = cases.assign(names, reading.case, say)
-    cased = [(entry, assigned[entry.dataset, entry.name] or entry.case) for entry in found]
+    cased = [(entry, assigned[entry.kind, entry.name] or entry.case) for entry in found]
     return tuple(
-        replace(entry, case=case, read=partial(cast("partial[Pair]", entry.read), case=case)) for entry, case in cased
+        replace(entry, case=case, dataset=dataset, read=partial(cast("partial[Pair]", entry.read), case=case))
+        for entry, case in cased
     )
 
 

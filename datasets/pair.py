@@ -17,10 +17,10 @@ class Pair:
     ----------
     a, b
         The source images: grey, shape (H, W), at least 2 x 2, float32, in [0, 1].
-    dataset
+    kind
         The kind of pair, such as "CT-MRI"; scores are averaged within it.
     name
-        Names the pair within its dataset.
+        Names the pair within its kind.
     case
         The patient or scene; None where it is not known. Slices of one case are correlated, so statistics count cases.
     modalities
@@ -40,14 +40,14 @@ class Pair:
 
     Examples
     --------
-    >>> pair = Pair(torch.zeros(4, 6), torch.ones(4, 6), dataset="CT-MRI", name="2012", case="2")
+    >>> pair = Pair(torch.zeros(4, 6), torch.ones(4, 6), kind="CT-MRI", name="2012", case="2")
     >>> pair.size
     (4, 6)
     """
 
     a: Tensor
     b: Tensor
-    dataset: str
+    kind: str
     name: str
     case: str | None
     modalities: tuple[str, str] = ("a", "b")
@@ -56,7 +56,7 @@ class Pair:
     synthetic: bool = False
 
     def __post_init__(self) -> None:
-        where = f"{self.dataset}/{self.name}"
+        where = f"{self.kind}/{self.name}"
         for source, modality in ((self.a, self.modalities[0]), (self.b, self.modalities[1])):
             check_image(source, f"{where} ({modality})")
         if self.a.shape != self.b.shape:
@@ -77,6 +77,8 @@ class Pair:
 class Entry:
     """A pair that is known but not yet read, so that a thousand of them weigh nothing.
 
+    `dataset` names where it comes from: a data set of the bench, or a folder.
+
     Raises
     ------
     ValueError
@@ -89,13 +91,14 @@ class Entry:
     (4, 6)
     """
 
-    dataset: str
+    kind: str
     name: str
     case: str | None
     read: Callable[[], Pair]
+    dataset: str = ""
 
     def __post_init__(self) -> None:
-        check_name(self.dataset)
+        check_name(self.kind)
         check_name(self.name)
 
 

@@ -98,7 +98,7 @@ def entries(kinds: Sequence[str] = KINDS, size: int = 256) -> tuple[Entry, ...]:
     Examples
     --------
     >>> first = entries(["CT-PET"])[0]
-    >>> first.dataset, first.name, first.case
+    >>> first.kind, first.name, first.case
     ('CT-PET', 'icbm152-z-30', 'icbm152')
     """
     for kind in kinds:
@@ -107,7 +107,7 @@ def entries(kinds: Sequence[str] = KINDS, size: int = 256) -> tuple[Entry, ...]:
     if size < 2 or 256 % size:
         raise ValueError(f"size {size}: the phantom is made at 256 pixels or at a divisor of it")
     return tuple(
-        Entry(kind, f"{CASE}-z{z:+03d}", CASE, partial(pair, kind, z, size))
+        Entry(kind, f"{CASE}-z{z:+03d}", CASE, partial(pair, kind, z, size), "phantom")
         for kind in kinds
         for z in range(FIRST_MM, LAST_MM + 1)
     )

@@ -62,8 +62,8 @@ def loss_curve(results: Results, fuser: str) -> "Figure":
     figure = figure_of(6, 3.6)
     ax = figure.subplots()
     rows = results.losses[results.losses.fuser == fuser]
-    pair = rows.dataset.iloc[0], rows.pair.iloc[0]
-    rows = rows[(rows.dataset == pair[0]) & (rows.pair == pair[1])]
+    pair = rows.kind.iloc[0], rows.pair.iloc[0]
+    rows = rows[(rows.kind == pair[0]) & (rows.pair == pair[1])]
     ax.semilogy(rows.evaluation, rows.loss, color=BLUE, linewidth=1, marker=".", markersize=4, label="each evaluation")
     ax.semilogy(
         rows.evaluation, rows.loss.cummin(), color=ORANGE, linewidth=1.5, linestyle="--", label="the least so far"

@@ -34,7 +34,7 @@ class Metric(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Which fusers on which pairs, (dataset, name), by which metrics; and what a paper printed, by both labels.
+    """Which fusers on which pairs, (kind, name), by which metrics; and what a paper printed, by both labels.
 
     `shown` are the metrics that are printed.
     """
@@ -53,8 +53,9 @@ class Table(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What a run says of a pair: its case, None where it is not known, and what its images are."""
+    """What a run says of a pair: its data set, its case, None where it is not known, and what its images are."""
 
+    dataset: str
     case: str | None
     size: tuple[int, int]
     modalities: tuple[str, str]
@@ -64,7 +65,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """A run: its folder, its tables, its pairs by dataset and name, and all that `run.json` says of it."""
+    """A run: its folder, its tables, its pairs by kind and name, and all that `run.json` says of it."""
 
     folder: Path
     tables: tuple[Table, ...]
@@ -73,9 +74,9 @@ class Results:
 
     @cached_property
     def scores(self) -> "pd.Series[float]":
-        """The scores, by dataset, pair, fuser and metric."""
-        read = pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Result), columns=store.Result._fields)
-        return read.set_index([*store.Result._fields[:-1]]).score
+        """The scores, by kind, pair, fuser and metric."""
+        read = pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Score), columns=store.Score._fields)
+        return read.set_index([*store.Score._fields[:-1]]).score
 
     @cached_property
     def _by_image(self) -> pd.DataFrame:
@@ -115,7 +116,7 @@ class Results:
     def seconds_of(self, table: Table) -> "pd.Series[float]":
         """Give the mean seconds that each fuser of a table took for an image; of one that was not called, none."""
         wanted = pd.MultiIndex.from_tuples(table.pairs)
-        rows = self.seconds[pd.MultiIndex.from_frame(self.seconds[["dataset", "pair"]]).isin(wanted)]
+        rows = self.seconds[pd.MultiIndex.from_frame(self.seconds[["kind", "pair"]]).isin(wanted)]
         means = rows.groupby("fuser").fuse.mean()
         return means.reindex([fuser.label for fuser in table.fusers]).dropna()
 
@@ -206,7 +207,7 @@ def read(folder: Path) -> Results:
                 name,
                 table["title"],
                 tuple(Fuser(fuser["label"], fuser["trivial"]) for fuser in table["fusers"]),
-                tuple((dataset, pair) for dataset, pair in table["pairs"]),
+                tuple((kind, pair) for kind, pair in table["pairs"]),
                 metrics,
                 table["published"],
                 tuple({metric.label: metric for metric in metrics}[label] for label in table["shown"]),
@@ -215,14 +216,15 @@ def read(folder: Path) -> Results:
             for metrics in [tuple(Metric(*(metric[fact] for fact in Metric._fields)) for metric in table["metrics"])]
         )
         pairs = {
-            (dataset, name): Pair(
+            (kind, name): Pair(
+                pair["dataset"],
                 pair["case"],
                 (pair["size"][0], pair["size"][1]),
                 (pair["modalities"][0], pair["modalities"][1]),
                 tuple(pair["coloured"]),
                 pair["synthetic"],
             )
-            for dataset, listed in said["pairs"].items()
+            for kind, listed in said["pairs"].items()
             for name, pair in listed.items()
         }
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -85,10 +85,10 @@ def aggregate(results: Results, table: Table) -> Cells:
 
 def units(results: Results, table: Table) -> tuple[list[str], str]:
     """Give each pair's unit in a mean, and the word for it: its case, or the pair itself where cases are unknown."""
-    cases = [(dataset, pair, results.pairs[dataset, pair].case) for dataset, pair in table.pairs]
+    cases = [(kind, pair, results.pairs[kind, pair].case) for kind, pair in table.pairs]
     if any(case is None for _, _, case in cases):
-        return [f"{dataset}/{pair}" for dataset, pair, _ in cases], "pair"
-    return [f"{dataset}/{case}" for dataset, _, case in cases], "case"
+        return [f"{kind}/{pair}" for kind, pair, _ in cases], "pair"
+    return [f"{kind}/{case}" for kind, _, case in cases], "case"
 
 
 def _complete(whole: dict[str, npt.NDArray[np.float64]]) -> set[str]:

@@ -81,7 +81,7 @@ def test_a_convincing_kind_speaks_for_its_cases_in_another(tmp_path: Path) -> No
     save(tmp_path, ["brain01"], "CT-PET")
     found: dict[str, set[str | None]] = {}
     for entry in layouts.entries(tmp_path):
-        found.setdefault(entry.dataset, set()).add(entry.case)
+        found.setdefault(entry.kind, set()).add(entry.case)
     assert found == {"CT-MRI": {"2", "16", "28"}, "CT-SPECT": {"28"}, "ir-vi": {None}, "CT-PET": {None}}
     assert {entry.case for entry in layouts.entries(tmp_path / "CT-SPECT")} == {None}
     assert all(entry.read().case == entry.case for entry in layouts.entries(tmp_path))
@@ -148,7 +148,7 @@ def test_data_check_shows_the_cases(
 def test_the_atlas_is_read_as_it_is_named(shared: Path) -> None:
     found: dict[str, set[str | None]] = {}
     for entry in layouts.entries(shared / "data" / "medical"):
-        found.setdefault(entry.dataset, set()).add(entry.case)
+        found.setdefault(entry.kind, set()).add(entry.case)
     assert found == {
         "CT-MRI": {"2", "16", "21", "28", "34"},
         "CT-PET": {None},

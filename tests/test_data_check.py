@@ -212,7 +212,7 @@ def test_too_small_to_be_measured_is_said_by_nothing(tmp_path: Path, noise: torc
 
 
 def test_real_shifts_are_those_measured_before(shared: Path) -> None:
-    entries = {(e.dataset, e.name): e for e in layouts.entries(shared / "data" / "medical")}
+    entries = {(e.kind, e.name): e for e in layouts.entries(shared / "data" / "medical")}
     with (shared / "data" / "shift_check.csv").open() as file:
         for row in csv.DictReader(file):
             pair = entries[row["set"], row["file"].removesuffix(".png")].read()

@@ -31,7 +31,7 @@ def layout(tmp_path: Path) -> Path:
 
 
 def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
-    found = [(e.dataset, e.name, e.case) for e in layouts.entries(layout, Reading(case="atlas"))]
+    found = [(e.kind, e.name, e.case) for e in layouts.entries(layout, Reading(case="atlas"))]
     assert found == [
         ("CT-MRI", "2004", "2"),
         ("CT-MRI", "2010", "2"),
@@ -41,7 +41,7 @@ def test_pairs_are_listed_by_kind_case_and_slice(layout: Path) -> None:
 
 
 def test_the_name_of_a_kind_orders_its_sources(layout: Path) -> None:
-    kinds = {entry.dataset: entry.read().modalities for entry in layouts.entries(layout)}
+    kinds = {entry.kind: entry.read().modalities for entry in layouts.entries(layout)}
     assert kinds == {"CT-MRI": ("CT", "MRI"), "PET-CT": ("PET", "CT")}
 
 
@@ -97,7 +97,7 @@ def test_a_picture_beside_the_modalities_is_no_pair(layout: Path) -> None:
 def test_a_kind_has_its_name_however_it_is_reached(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(layout / "CT-MRI")
     for root in (Path(), Path("MRI/..")):
-        assert {entry.dataset for entry in layouts.entries(root)} == {"CT-MRI"}
+        assert {entry.kind for entry in layouts.entries(root)} == {"CT-MRI"}
 
 
 def test_a_name_that_cannot_be_printed_is_refused(layout: Path) -> None:
@@ -121,11 +121,11 @@ def test_two_files_of_one_name_are_refused(layout: Path) -> None:
 
 def test_real_pairs_are_read(shared: Path) -> None:
     entries = layouts.entries(shared / "data" / "medical")
-    kinds = {entry.dataset for entry in entries}
+    kinds = {entry.kind for entry in entries}
     assert kinds >= {"CT-MRI", "CT-PET", "SPECT-MRI"}
-    cases = {entry.case for entry in entries if entry.dataset == "CT-MRI"}
+    cases = {entry.case for entry in entries if entry.kind == "CT-MRI"}
     assert cases == {"2", "16", "21", "28", "34"}
-    first = {entry.dataset: entry for entry in reversed(entries)}
+    first = {entry.kind: entry for entry in reversed(entries)}
     assert first["CT-PET"].read().size == (512, 512)
     assert first["SPECT-MRI"].read().chroma is not None
 
@@ -170,7 +170,7 @@ def test_folders_that_people_have_are_understood(tmp_path: Path, written: str, s
             save(tmp_path / written.format(n=name, m=m, l=m.lower()), pixels)
     heard: list[str] = []
     entries = layouts.entries(tmp_path / root, say=heard.append)
-    assert [(entry.dataset, entry.name) for entry in entries] == [("CT-MRI", name) for name in NAMES]
+    assert [(entry.kind, entry.name) for entry in entries] == [("CT-MRI", name) for name in NAMES]
     assert heard == said
     for k, entry in enumerate(entries):
         pair = entry.read()

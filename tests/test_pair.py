@@ -56,9 +56,9 @@ def test_chroma_is_checked(chroma: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/x", "a\\b", "a\nb", "a\0", "\u202ea", "n" * 201])
 def test_a_name_that_results_could_not_be_written_under_is_refused(name: str) -> None:
-    for dataset, pair in ((name, "2012"), ("CT-MRI", name)):
+    for kind, pair in ((name, "2012"), ("CT-MRI", name)):
         with pytest.raises(ValueError, match="no name for a pair"):
-            Entry(dataset, pair, "2", lambda: make(GOOD))
+            Entry(kind, pair, "2", lambda: make(GOOD))
 
 
 def test_a_good_pair_passes_and_a_constant_image_is_good() -> None:

@@ -21,12 +21,12 @@ def truth() -> dict[str, np.ndarray]:
 
 def test_every_pair_is_a_pair_and_says_it_is_synthetic() -> None:
     entries = phantom.entries()
-    assert len({(e.dataset, e.name) for e in entries}) == len(entries) == 3 * 101
+    assert len({(e.kind, e.name) for e in entries}) == len(entries) == 3 * 101
     for entry in entries[::37]:
         pair = entry.read()
         assert pair.synthetic
         assert pair.size == (256, 256)
-        assert (pair.dataset, pair.name, pair.case) == (entry.dataset, entry.name, entry.case)
+        assert (pair.kind, pair.name, pair.case) == (entry.kind, entry.name, entry.case)
 
 
 def test_a_slice_is_the_same_each_time_and_its_neighbour_has_other_noise() -> None:

@@ -83,7 +83,7 @@ def real(shared: Path) -> list[Images]:
     methods = rows(shared / "data" / "published_results", entries)
     found = []
     for kind in ("PET-MRI", "SPECT-MRI", "CT-MRI"):
-        listed = [entry for entry in entries if entry.dataset == kind]
+        listed = [entry for entry in entries if entry.kind == kind]
         made = {entry.name: [method for method in methods if method.sha256(kind, entry.name)] for entry in listed}
         chosen = select([entry for entry in listed if made[entry.name]], 2)
         found += [images(entry.read(), made[entry.name][:3]) for entry in chosen]

@@ -53,7 +53,7 @@ def data_check_(
     else:
         lines = [
             (
-                f"{row.dataset}/{row.name}",
+                f"{row.kind}/{row.name}",
                 row.case or "",
                 " x ".join(map(str, row.size)),
                 " ".join(row.depths),

@@ -145,7 +145,7 @@ def _question(tasks: Sequence[Task]) -> _Question:
     modules = sorted({type(fuser).__module__ for fuser in fusers})
     first: dict[str, Task] = {}
     for task in tasks:
-        first.setdefault(task.entries[0].dataset, task)
+        first.setdefault(task.entries[0].kind, task)
     # The cheapest fuser stands for all that are called; of methods whose images are read, the files are read too.
     _, read = part(fusers)
     asked: list[AnyFuser] = [SourceA(), *read]

@@ -18,7 +18,7 @@ class Line(NamedTuple):
     A key that is None cannot be known again: what it belongs to is computed in every run.
     """
 
-    dataset: str
+    kind: str
     pair: str
     fuser: str
     key: str | None  # of the image
@@ -30,7 +30,7 @@ class Line(NamedTuple):
     @property
     def name(self) -> Name:
         """What the item is called."""
-        return self.dataset, self.pair, self.fuser
+        return self.kind, self.pair, self.fuser
 
 
 class Journal:

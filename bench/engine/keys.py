@@ -58,7 +58,7 @@ class Keys:
         """
         return _digest([sha256, index, size, self._environment])
 
-    def fused(self, pixels: str, fuser: AnyFuser, dataset: str, pair: str) -> str | None:
+    def fused(self, pixels: str, fuser: AnyFuser, kind: str, pair: str) -> str | None:
         """Key of a fuser's image of a pair.
 
         Every option counts, shown in the label or not. Of what is read it counts what it is and not where it lies: of
@@ -74,7 +74,7 @@ class Keys:
             for f in fields(made)  # type: ignore[arg-type]  # a Protocol cannot say "dataclass"
             if digest is None or not f.metadata.get("never_shown")
         ]
-        files = [external.sha256(dataset, pair) for external in read]
+        files = [external.sha256(kind, pair) for external in read]
         return _digest([pixels, label(fuser), options, files, code, digest])
 
     def score(self, pixels: str, fused: str, metric: Metric) -> str | None:

@@ -64,15 +64,15 @@ def read_pairs(suite: Suite, progress: Progress) -> dict[tuple[str, str], Seen]:
     for done, entry in enumerate(entries):
         progress("reading the pairs", done, len(entries))
         pair = entry.read()
-        seen[entry.dataset, entry.name] = Seen(
+        seen[entry.kind, entry.name] = Seen(
             pair.size, pair.modalities, pair.coloured, pair.synthetic, pixels_sha256(pair)
         )
     for table in suite.values():
         for fuser, entry in product(table.fusers, table.entries):
-            size, least = seen[entry.dataset, entry.name].size, getattr(fuser, "least", 1)
+            size, least = seen[entry.kind, entry.name].size, getattr(fuser, "least", 1)
             if min(size) < least:
                 raise ValueError(
-                    f"{entry.dataset}/{entry.name}: {size[0]} x {size[1]} pixels; {label(fuser)} needs at least "
+                    f"{entry.kind}/{entry.name}: {size[0]} x {size[1]} pixels; {label(fuser)} needs at least "
                     f"{least} x {least}"
                 )
     return seen
@@ -95,7 +95,7 @@ def make_plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, time
         if Path(name).name != name or "\\" in name:
             raise ValueError(f"{name}: names a folder, so it holds no slash; an option that does is marked NEVER_SHOWN")
     tasks = [
-        Task(batch, tuple(seen[entry.dataset, entry.name].sha256 for entry in batch), rows, device, timeout)
+        Task(batch, tuple(seen[entry.kind, entry.name].sha256 for entry in batch), rows, device, timeout)
         for batch, rows in _rows(suite, seen, BATCH if device.startswith("cuda") else 1)
     ]
     known = Keys(device)
@@ -106,9 +106,9 @@ def make_plan(suite: Suite, seen: dict[tuple[str, str], Seen], device: str, time
     items: dict[Name, Item] = {}
     for task in tasks:
         for row, (index, entry) in product(task.rows, enumerate(task.entries)):
-            pixels = known.pixels(task.sha256, index, seen[entry.dataset, entry.name].size)
-            key = known.fused(pixels, row.fuser, entry.dataset, entry.name) if label(row.fuser) not in doubts else None
-            items[entry.dataset, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
+            pixels = known.pixels(task.sha256, index, seen[entry.kind, entry.name].size)
+            key = known.fused(pixels, row.fuser, entry.kind, entry.name) if label(row.fuser) not in doubts else None
+            items[entry.kind, entry.name, label(row.fuser)] = Item(key, pixels, row.metrics)
     named = {label(fuser): digest for fuser in fusers if (digest := weights(fuser)) is not None}
     return Plan(tasks, items, known, doubts, entries, seen, named)
 
@@ -134,7 +134,7 @@ def _rows(
     for table in suite.values():
         groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
         for entry in table.entries:
-            groups.setdefault((entry.dataset, seen[entry.dataset, entry.name].size), []).append(entry)
+            groups.setdefault((entry.kind, seen[entry.kind, entry.name].size), []).append(entry)
         _, read = part(table.fusers)
         cheap = [fuser for fuser in table.fusers if fuser in read or fuser.name in classical]
         clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
@@ -148,7 +148,7 @@ def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:
     wanted: dict[Name, dict[Metric, None]] = {}
     for table in suite.values():
         for fuser, entry in product(table.fusers, table.entries):
-            wanted.setdefault((entry.dataset, entry.name, label(fuser)), {}).update(dict.fromkeys(table.metrics))
+            wanted.setdefault((entry.kind, entry.name, label(fuser)), {}).update(dict.fromkeys(table.metrics))
     return {name: tuple(metrics) for name, metrics in wanted.items()}
 
 
@@ -163,7 +163,7 @@ def _alike(
     for fuser in cluster:
         alike: dict[tuple[Metric, ...], list[Entry]] = {}
         for entry in batch:
-            name = entry.dataset, entry.name, label(fuser)
+            name = entry.kind, entry.name, label(fuser)
             if name in wanted:
                 alike.setdefault(wanted.pop(name), []).append(entry)
         for metrics, entries in alike.items():
@@ -175,8 +175,8 @@ def describe_pairs(plan: Plan) -> dict[str, dict[str, Any]]:
     """Give what is known of each pair, by kind and name."""
     pairs: dict[str, dict[str, Any]] = {}
     for entry in plan.entries:
-        sight = plan.seen[entry.dataset, entry.name]
-        pairs.setdefault(entry.dataset, {})[entry.name] = {"case": entry.case, **sight._asdict()}
+        sight = plan.seen[entry.kind, entry.name]
+        pairs.setdefault(entry.kind, {})[entry.name] = {"dataset": entry.dataset, "case": entry.case, **sight._asdict()}
     return pairs
 
 

@@ -50,7 +50,7 @@ def run(
 ) -> Summary:
     """Run a suite and write what it found into a folder.
 
-    Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (`provenance`), under `fused/DATASET/FUSER/` every
+    Writes `scores.csv` (`Result`), `losses.csv` (`Loss`), `run.json` (`provenance`), under `fused/KIND/FUSER/` every
     fused image as it was scored, under `colour/` the same in colour where a source is coloured, and `failures.csv`
     (`Failure`) where something failed. They replace an earlier run's when all are written, not before. `journal.jsonl`
     has a line for each finished item.
@@ -116,7 +116,7 @@ def run(
         failures = _compute(plan, journal, there, place, progress)
         failed = {failure[:3] for failure in failures if not failure.metric}
         done = [item for item in plan.items if item not in failed]
-        _write(journal, done, failures, description)
+        _write(journal, plan, done, failures, description)
         store.finish(out)
     return Summary(len(plan.items), sum(not lacking for lacking in there.values()), tuple(failures))
 
@@ -198,7 +198,7 @@ def _compute(
             ready = [outcome for fuser in [*held] if fuser not in tested for outcome in held.pop(fuser)]
             journal.put([_line(plan, journal, outcome, doubts) for outcome in ready if not outcome.failure])
             done += len(outcomes)
-            progress(f"{outcomes[-1].fuser} on {outcomes[-1].dataset}{text}", done, ahead)
+            progress(f"{outcomes[-1].fuser} on {outcomes[-1].kind}{text}", done, ahead)
     for fuser, doubt in doubts.items():
         warnings.warn(f"{fuser}: {doubt}, so it is computed in every run", stacklevel=3)
     return sorted(failures)
@@ -265,13 +265,18 @@ def _line(plan: Plan, journal: Journal, outcome: Outcome, doubts: dict[str, str]
     return line._replace(scores={**line.scores, **scores}, seconds=(fused, scored + outcome.score_seconds)), images
 
 
-def _write(journal: Journal, done: list[Name], failures: list[Failure], description: dict[str, Any]) -> None:
+def _write(
+    journal: Journal, plan: Plan, done: list[Name], failures: list[Failure], description: dict[str, Any]
+) -> None:
     """Write the tables of numbers from the journal, a line at a time."""
     area = journal.folder
+    sources = {(entry.kind, entry.name): entry for entry in plan.entries}
     journal.keep(done)
     results = (
-        Result(*name, metric, score)
+        Result(dataset, kind, case or "", pair, fuser, metric, score)
         for name in sorted(done)
+        for kind, pair, fuser in [name]
+        for case, dataset in [(sources[kind, pair].case, sources[kind, pair].dataset)]
         for metric, (score, _) in sorted(journal[name].scores.items())
     )
     store.write_rows(area / store.SCORES, Result._fields, results)

@@ -26,13 +26,28 @@ FUSED, COLOUR = IMAGES = ("fused", "colour")
 OWNED = (RUN, SCORES, LOSSES, SECONDS, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures", "report.html")
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
-Name = tuple[str, str, str]  # dataset, pair, fuser's label
+Name = tuple[str, str, str]  # kind, pair, fuser's label
+
+
+class Score(NamedTuple):
+    """A score, and what names it: every field but the score. A record in git has these columns."""
+
+    kind: str
+    pair: str
+    fuser: str
+    metric: str
+    score: float
 
 
 class Result(NamedTuple):
-    """One row of scores.csv; every field but the score is its key."""
+    """One row of scores.csv: a `Score` and where the pair came from.
+
+    `dataset` is a data set's name, or a folder's. `case` is "" where it is not known.
+    """
 
     dataset: str
+    kind: str
+    case: str
     pair: str
     fuser: str
     metric: str
@@ -42,7 +57,7 @@ class Result(NamedTuple):
 class Loss(NamedTuple):
     """One row of losses.csv: an evaluation of an iterative fuser."""
 
-    dataset: str
+    kind: str
     pair: str
     fuser: str
     round: int
@@ -57,7 +72,7 @@ class Seconds(NamedTuple):
     the metrics compute of the sources.
     """
 
-    dataset: str
+    kind: str
     pair: str
     fuser: str
     fuse: float
@@ -67,7 +82,7 @@ class Seconds(NamedTuple):
 class Failure(NamedTuple):
     """One row of failures.csv: a fuser that gave no image of a pair, or a metric that gave no score of it."""
 
-    dataset: str
+    kind: str
     pair: str
     fuser: str
     metric: str  # "" where there is no image
@@ -75,16 +90,16 @@ class Failure(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in a line."""
-        return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.dataset}/{self.pair}: {self.reason}"
+        return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.kind}/{self.pair}: {self.reason}"
 
 
-Row = TypeVar("Row", Result, Loss, Seconds, Failure)
+Row = TypeVar("Row", Score, Result, Loss, Seconds, Failure)
 
 
 def image_path(name: Name) -> Path:
     """Say where an item's image lies, under `fused` or `colour`."""
-    dataset, pair, fuser = name
-    return Path(dataset, fuser, f"{pair}.png")
+    kind, pair, fuser = name
+    return Path(kind, fuser, f"{pair}.png")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Task(NamedTuple):
     @property
     def names(self) -> list[tuple[str, str, str]]:
         """Dataset, pair and label of each item."""
-        return [(entry.dataset, entry.name, label(row.fuser)) for row in self.rows for entry in self.entries]
+        return [(entry.kind, entry.name, label(row.fuser)) for row in self.rows for entry in self.entries]
 
     def singly(self) -> list["Task"]:
         """Give a task for each fuser."""
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
     by the clock; of pairs that are computed together each has its part. Nobody called a fuser whose images were there.
     """
 
-    dataset: str
+    kind: str
     pair: str
     fuser: str
     scores: dict[str, float]
@@ -111,7 +111,7 @@ def failed(task: Task, reason: str) -> list[Outcome]:
     """Give every item of a task the same failure; of images that are there, the scores alone."""
     return [
         Outcome(
-            entry.dataset,
+            entry.kind,
             entry.name,
             label(row.fuser),
             {},
@@ -222,7 +222,7 @@ def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], d
     seconds = (_clock(done.fused) - start) / len(pairs)
     return [
         Outcome(
-            pair.dataset,
+            pair.kind,
             pair.name,
             label(row.fuser),
             {metric: values[n] for metric, values in scores.items()},
@@ -259,7 +259,7 @@ def pixels_sha256(pair: Pair) -> str:
 def _read(entry: Entry, sha256: str) -> Pair:
     pair = entry.read()
     if pixels_sha256(pair) != sha256:
-        raise ValueError(f"{entry.dataset}/{entry.name}: its pixels changed while the run was on")
+        raise ValueError(f"{entry.kind}/{entry.name}: its pixels changed while the run was on")
     return pair
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fusebench.bench.engine.store import SCORES, Result, parse_rows, read_rows
+from fusebench.bench.engine.store import SCORES, Score, parse_rows, read_rows
 from fusebench.fusers.base import Named, label, parse
 from fusebench.fusers.catalogue import known
 from fusebench.metrics.base import Metric
@@ -16,7 +16,7 @@ from fusebench.metrics.catalogue import METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY = [*Result._fields[:-1]]
+KEY = [*Score._fields[:-1]]
 Tolerance = Callable[[str, str], float]  # of the labels of fuser and metric
 
 # A score is a sum of terms, which are about 1 in its unit: a similarity, a bit, a grey level. Each term is rounded by
@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 class Change(NamedTuple):
     """A score on two sides, None where a side lacks it."""
 
-    key: tuple[str, ...]  # the fields of `Result` but the score
+    key: tuple[str, ...]  # the fields of `Score` but the score
     before: float | None
     after: float | None
     allowed: float
@@ -45,7 +45,7 @@ class Change(NamedTuple):
     def item(self) -> tuple[str, str, str]:
         """Kind, pair and label of the fuser, as `Failure` has them."""
         named = dict(zip(KEY, self.key, strict=True))
-        return named["dataset"], named["pair"], named["fuser"]
+        return named["kind"], named["pair"], named["fuser"]
 
     @property
     def size(self) -> float:
@@ -170,7 +170,7 @@ def read_scores(path: Path) -> "pd.DataFrame":
     """Read a file of scores, or that of a run's folder. Raises ValueError, naming the file, if it is not one."""
     file = path / SCORES if path.is_dir() else path
     try:
-        return _frame(read_rows(file, Result), str(file))
+        return _frame(read_rows(file, Score), str(file))
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; `fusebench record` writes it, from the project's root") from None
 
@@ -186,13 +186,13 @@ def read_place(place: str) -> "pd.DataFrame":
     if Path(place).exists() or ":" not in place:
         return read_scores(Path(place))
     revision, _, file = place.partition(":")
-    return _frame(parse_rows(shown(revision, Path(file)), Result, place), place)
+    return _frame(parse_rows(shown(revision, Path(file)), Score, place), place)
 
 
-def _frame(rows: list[Result], name: str) -> "pd.DataFrame":
+def _frame(rows: list[Score], name: str) -> "pd.DataFrame":
     import pandas as pd  # `fusebench list` comes by and needs none
 
-    found = pd.DataFrame(rows, columns=Result._fields)
+    found = pd.DataFrame(rows, columns=Score._fields)
     if len(twice := found[found.duplicated(KEY)]):
         raise ValueError(f"{name}: {' '.join(twice.iloc[0][KEY])} is there twice")
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from fusebench.bench.engine.store import Result, parse_rows
+from fusebench.bench.engine.store import Score, parse_rows
 from fusebench.bench.gate.changes import KEY, Change, Tolerance, change, changes, git
 
 FORMAT = "%x1e%h%x1f%cs%x1f%s%x1f%D"  # a commit: hash, date, subject, and the names that point to it
@@ -52,12 +52,12 @@ def history(file: Path) -> list[Step]:
     text = git(folder, "log", "--follow", "--name-only", f"--format={FORMAT}", "--", file.name, what=str(file))
     steps: list[Step] = []
     unread = ValueError(f"{file}: git knows no version of it; commit it first")
-    before = pd.DataFrame(columns=Result._fields)
+    before = pd.DataFrame(columns=Score._fields)
     for entry in reversed(text.split("\x1e")[1:]):
         (commit, date, subject, names), path = entry.split("\n\n")[0].split("\x1f"), entry.split("\n\n")[1].strip()
         content = git(folder, "show", f"{commit}:{path}", what=f"{commit}:{path}")
         try:
-            after = pd.DataFrame(parse_rows(content, Result, f"{commit}:{path}"), columns=Result._fields)
+            after = pd.DataFrame(parse_rows(content, Score, f"{commit}:{path}"), columns=Score._fields)
         except ValueError as error:
             steps, unread = [], error
             continue

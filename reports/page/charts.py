@@ -163,7 +163,7 @@ def losses(results: Results) -> list[Chart]:
     figure = figures.figure_of(6.5, 4)
     ax = figure.subplots()
     for fuser, rows in results.losses.groupby("fuser", sort=False):
-        first = rows[(rows.dataset == rows.dataset.iloc[0]) & (rows.pair == rows.pair.iloc[0])]
+        first = rows[(rows.kind == rows.kind.iloc[0]) & (rows.pair == rows.pair.iloc[0])]
         ax.semilogy(first.evaluation, first.loss.cummin() / first.loss.iloc[0], linewidth=1, label=str(fuser))
     ax.set_xlabel("evaluation of network and gradient", fontsize=8)
     ax.set_ylabel("least loss so far, relative to the first", fontsize=8)

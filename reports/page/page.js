@@ -14,12 +14,13 @@ byId("theme").addEventListener("click", () => {
 
 byId("save-scores").addEventListener("click", () => {
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const lines = ["kind,pair,fuser,metric,score"];
+  const lines = ["dataset,kind,case,pair,fuser,metric,score"];
   for (const pair of data.pairs) {
     for (const [fuser, scores] of Object.entries(pair.scores)) {
       scores.forEach((score, n) => {
         if (score !== null) {
-          lines.push([pair.kind, pair.name, data.fusers[fuser], data.metrics[n][0], String(score)].map(quoted).join(","));
+          const row = [pair.dataset, pair.kind, pair.case ?? "", pair.name, data.fusers[fuser], data.metrics[n][0]];
+          lines.push([...row, String(score)].map(quoted).join(","));
         }
       });
     }

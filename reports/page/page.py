@@ -160,6 +160,7 @@ def _data(results: Results, *, inline: bool) -> dict[str, Any]:
             {
                 "kind": pair[0],
                 "name": pair[1],
+                "dataset": info.dataset,
                 "case": info.case,
                 "modalities": info.modalities,
                 "synthetic": info.synthetic,

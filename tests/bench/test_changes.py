@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fusebench.bench.engine.store import Result, write_rows
+from fusebench.bench.engine.store import Score, write_rows
 from fusebench.bench.gate.changes import Change, changes, grouped, markdown, read_place, stated
 
 Command = Callable[..., tuple[int, str, str]]
 
-WAVELET = Result("CT-MRI", "p", "wavelet", "SF", 20.0)
-VGG16 = Result("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
-RECORD = [WAVELET, VGG16, Result("CT-MRI", "p", "average", "MI", 0.0)]
+WAVELET = Score("CT-MRI", "p", "wavelet", "SF", 20.0)
+VGG16 = Score("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
+RECORD = [WAVELET, VGG16, Score("CT-MRI", "p", "average", "MI", 0.0)]
 TOLERANCE = 1e-9
 
 
-def found(before: list[Result], after: list[Result]) -> list[Change]:
-    return changes(*(pd.DataFrame(rows, columns=Result._fields) for rows in (before, after)), stated())
+def found(before: list[Score], after: list[Score]) -> list[Change]:
+    return changes(*(pd.DataFrame(rows, columns=Score._fields) for rows in (before, after)), stated())
 
 
 def test_equal_scores_pass_in_any_order() -> None:
@@ -58,7 +58,7 @@ def test_what_one_side_lacks_is_said() -> None:
 
 
 def many() -> list[Change]:
-    rows = [Result("CT-MRI", f"p{n}", fuser, "SF", 10.0) for n in range(50) for fuser in ("average", "laplacian")]
+    rows = [Score("CT-MRI", f"p{n}", fuser, "SF", 10.0) for n in range(50) for fuser in ("average", "laplacian")]
     moved = [row._replace(score=10.0 + 0.01 * n) for n, row in enumerate(rows)]
     return found(rows, moved)
 
@@ -78,7 +78,7 @@ def test_the_table_has_a_row_for_each_fuser_and_metric() -> None:
 def test_the_command_compares_files_runs_and_revisions(tmp_path: Path, command: Command) -> None:
     def write(folder: str, score: float) -> Path:
         (tmp_path / folder).mkdir(exist_ok=True)
-        write_rows(tmp_path / folder / "scores.csv", Result._fields, [WAVELET._replace(score=score)])
+        write_rows(tmp_path / folder / "scores.csv", Score._fields, [WAVELET._replace(score=score)])
         return tmp_path / folder
 
     def compared(*arguments: object) -> tuple[int, str]:

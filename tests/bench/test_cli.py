@@ -264,7 +264,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["bench", "--out", "A/results"], "Not a directory"),
         (["bench", "--out", "A"], "is a file; --out names a folder"),
         (["check", "--record", "gone.csv"], "gone.csv: no such file"),
-        (["check", "--record", "A"], "not a table of dataset, pair, fuser, metric, score"),
+        (["check", "--record", "A"], "not a table of kind, pair, fuser, metric, score"),
         (["record", "--record", "gone/r.csv"], "there is no folder gone"),
         (["list", "everything"], "everything"),
         (["score", "A", "B", "A", "--profile", "vfib"], "no metric or profile is called 'vfib'; did you mean vifb"),

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from fusebench.bench.engine.store import Result, write_rows
+from fusebench.bench.engine.store import Score, write_rows
 from fusebench.bench.gate.changes import stated
 from fusebench.bench.gate.history import drifts, history
 
 Command = Callable[..., tuple[int, str, str]]
 # A fuser whose scores may move by 2 %, and one whose scores may not.
-VGG16 = Result("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
-AVERAGE = Result("CT-MRI", "p", "average", "SF", 10.0)
+VGG16 = Score("CT-MRI", "p", "vgg16[layer=conv1_2]", "SF", 20.0)
+AVERAGE = Score("CT-MRI", "p", "average", "SF", 10.0)
 
 
 def git(folder: Path, *words: str) -> None:
@@ -20,12 +20,12 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *names, *words], check=True, capture_output=True)
 
 
-def committed(folder: Path, versions: Iterable[list[Result]]) -> Path:
+def committed(folder: Path, versions: Iterable[list[Score]]) -> Path:
     """Commit versions of a file of scores, the subject of each its number."""
     git(folder, "init", "-q")
     file = folder / "record.csv"
     for number, rows in enumerate(versions):
-        write_rows(file, Result._fields, rows)
+        write_rows(file, Score._fields, rows)
         git(folder, "add", file.name)
         git(folder, "commit", "-q", "--allow-empty", "-m", f"version {number}")
     return file
@@ -92,7 +92,7 @@ def test_history_begins_after_other_columns(tmp_path: Path) -> None:
     file.write_text("kind,score\nCT-MRI,1\n")
     git(tmp_path, "add", file.name)
     git(tmp_path, "commit", "-qm", "other columns")
-    with pytest.raises(ValueError, match=r"record.csv: not a table of dataset"):
+    with pytest.raises(ValueError, match=r"record.csv: not a table of kind"):
         history(file)
     committed(tmp_path, [[AVERAGE]])
     assert [step.subject for step in history(file)] == ["version 0"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.engine.store import Failure, Result, write_rows
+from fusebench.bench.engine.store import Failure, Score, write_rows
 from fusebench.bench.gate.changes import KEY, change, read_scores, stated
 from fusebench.bench.gate.record import moved, recompute, smoke
 from fusebench.bench.suite import Table
@@ -49,7 +49,7 @@ def test_the_record_in_git_holds_no_undefined_score() -> None:
 
 
 def test_a_suite_of_ones_own_is_recorded_and_compared(pair: Pair) -> None:
-    entry = Entry(pair.dataset, pair.name, pair.case, lambda: pair)
+    entry = Entry(pair.kind, pair.name, pair.case, lambda: pair)
     suite = {"mine": Table("Mine", (Average(), SourceA()), (entry,), PROFILES["seed"][1:3])}
     found, failures = recompute(suite, 1, lambda *_: None)
     assert (len(found), failures) == (4, ())
@@ -59,33 +59,33 @@ def test_a_suite_of_ones_own_is_recorded_and_compared(pair: Pair) -> None:
 
 
 def test_what_failed_is_said_by_its_reason_and_not_as_missing() -> None:
-    rows = [Result("CT-MRI", "p", "average", metric, 1.0) for metric in ("SF", "MI")]
-    record, found = (pd.DataFrame(some, columns=Result._fields) for some in (rows, rows[:1]))
+    rows = [Score("CT-MRI", "p", "average", metric, 1.0) for metric in ("SF", "MI")]
+    record, found = (pd.DataFrame(some, columns=Score._fields) for some in (rows, rows[:1]))
     assert len(moved(record, found, {})) == 1
     assert moved(record, found, {}, [Failure("CT-MRI", "p", "average", "MI", "no memory")]) == []
     assert len(moved(record, found, {}, [Failure("CT-MRI", "q", "average", "MI", "no memory")])) == 1
 
 
 def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
-    rows = [Result("CT-MRI", "007", 'odd, "name"', "SF", 1 / 3), Result("CT-MRI", "NA", "wavelet", "SF", float("nan"))]
-    write_rows(tmp_path / "s.csv", Result._fields, sorted(rows))
+    rows = [Score("CT-MRI", "007", 'odd, "name"', "SF", 1 / 3), Score("CT-MRI", "NA", "wavelet", "SF", float("nan"))]
+    write_rows(tmp_path / "s.csv", Score._fields, sorted(rows))
     read = read_scores(tmp_path / "s.csv")
     assert [*read[KEY].itertuples(index=False, name=None)] == [tuple(row[:4]) for row in sorted(rows)]
     assert read.score[0] == 1 / 3
     assert pd.isna(read.score[1])
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "dataset,pair,fuser,metric,score\na,b,c,d,high\n", "\x00\x01"])
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "kind,pair,fuser,metric,score\na,b,c,d,high\n", "\x00\x01"])
 def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"r.csv: not a table of dataset, pair, fuser, metric, score"):
+    with pytest.raises(ValueError, match=r"r.csv: not a table of kind, pair, fuser, metric, score"):
         read_scores(tmp_path / "r.csv")
     with pytest.raises(ValueError, match=r"gone.csv: no such file"):
         read_scores(tmp_path / "gone.csv")
 
 
 def test_a_score_that_is_there_twice_is_no_record(tmp_path: Path) -> None:
-    row = Result("CT-MRI", "p", "average", "SF", 1.0)
-    write_rows(tmp_path / "r.csv", Result._fields, [row, row])
+    row = Score("CT-MRI", "p", "average", "SF", 1.0)
+    write_rows(tmp_path / "r.csv", Score._fields, [row, row])
     with pytest.raises(ValueError, match=r"r.csv: CT-MRI p average SF is there twice"):
         read_scores(tmp_path / "r.csv")

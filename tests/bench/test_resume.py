@@ -47,16 +47,16 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> Any:
     return methods_for_tests
 
 
-def pixels(dataset: str, name: str) -> Pair:
+def pixels(kind: str, name: str) -> Pair:
     noise = torch.Generator().manual_seed(sum(name.encode()))
     a, b = torch.rand(2, 16, 16, generator=noise)
-    chroma = torch.full((2, 16, 16), 0.1) if dataset == "CT-PET" else None
-    return Pair(a, b, dataset, name, name, chroma=chroma)
+    chroma = torch.full((2, 16, 16), 0.1) if kind == "CT-PET" else None
+    return Pair(a, b, kind, name, name, chroma=chroma)
 
 
 def suite(count: int = 4, fusers: tuple[Fuser, ...] = CHEAP) -> Suite:
     entries = [Entry(kind, f"p{n}", f"p{n}", partial(pixels, kind, f"p{n}")) for kind in KINDS for n in range(count)]
-    return {kind: Table(kind, fusers, tuple(e for e in entries if e.dataset == kind), (SF, MI, EN)) for kind in KINDS}
+    return {kind: Table(kind, fusers, tuple(e for e in entries if e.kind == kind), (SF, MI, EN)) for kind in KINDS}
 
 
 KINDS = ("CT-MRI", "CT-PET")
@@ -180,7 +180,7 @@ def test_only_what_changed_is_computed_again(tmp_path: Path, monkeypatch: pytest
 
 
 def flipped(pair: Pair) -> Pair:
-    return Pair(1 - pair.a, pair.b, pair.dataset, pair.name, pair.case)
+    return Pair(1 - pair.a, pair.b, pair.kind, pair.name, pair.case)
 
 
 def test_the_digest_of_code_follows_imports_within_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_a_torn_line_is_cut_before_the_next_is_written(tmp_path: Path) -> None:
 
     put(Journal(tmp_path), "p", {"SF": 0.1, "MI": float("nan"), "EN": float("inf")})
     with (tmp_path / "journal.jsonl").open("ab") as file:
-        file.write(b'{"dataset": "d", "pair": "q"')
+        file.write(b'{"kind": "d", "pair": "q"')
     again = Journal(tmp_path)
     assert again.find(("d", "p", "average"), "k")
     put(again, "q", {"SF": 1 / 3})
@@ -337,7 +337,7 @@ def test_a_failure_stops_no_other_and_is_tried_again(tmp_path: Path, monkeypatch
         "fails returned NaN or infinite pixels",
     }
     listed = (tmp_path / "failures.csv").read_text().splitlines()
-    assert listed[0] == "dataset,pair,fuser,metric,reason"
+    assert listed[0] == "kind,pair,fuser,metric,reason"
     assert len(listed) == 13
     scored = (tmp_path / "scores.csv").read_text()
     assert scored.count("average") == scored.count("maximum") == 36

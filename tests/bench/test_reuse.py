@@ -250,7 +250,7 @@ def test_a_metric_that_raises_costs_its_score_and_nothing_else(tmp_path: Path, w
             ("CT-MRI", pair, "mine", "bad", "OverflowError: too bright") for pair in "pq"
         ]
         rows = (tmp_path / "failures.csv").read_text().splitlines()
-        assert rows[0] == "dataset,pair,fuser,metric,reason"
+        assert rows[0] == "kind,pair,fuser,metric,reason"
         assert rows[1] == "CT-MRI,p,mine,bad,OverflowError: too bright"
         assert sorted(path.name for path in (tmp_path / "fused").rglob("*.png")) == ["p.png", "q.png"]
         assert [scores(tmp_path).count(f",{metric},".encode()) for metric in ("SF", "bad", "MI")] == [2, 0, 2]

@@ -44,11 +44,11 @@ from torch import Tensor
 pytestmark = pytest.mark.filterwarnings("ignore:counting. no file has the code that runs")
 
 
-def entry(name: str, size: tuple[int, int] = (8, 8), dataset: str = "CT-MRI", case: str | None = None) -> Entry:
+def entry(name: str, size: tuple[int, int] = (8, 8), kind: str = "CT-MRI", case: str | None = None) -> Entry:
     noise = torch.Generator().manual_seed(len(name))
     a, b = torch.rand(2, *size, generator=noise)
     case = case or name
-    return Entry(dataset, name, case, lambda: Pair(a, b, dataset, name, case, chroma=torch.full((2, *size), 0.1)))
+    return Entry(kind, name, case, lambda: Pair(a, b, kind, name, case, chroma=torch.full((2, *size), 0.1)))
 
 
 def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_pair_is_fused_alone_and_nothing_twice(tmp_path: Path) -> None:
     assert Counter(Counting.batches) == {(1, 8, 8): 3, (1, 8, 6): 1}
     # A pair is scored by the metrics of every table it stands in, and by no others.
     rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
-    assert [tuple(row.split(",")[1:4:2]) for row in rows] == [("p", "MI"), ("p", "SF"), ("qq", "MI"), ("rrr", "MI")]
+    assert [tuple(row.split(",")[3:6:2]) for row in rows] == [("p", "MI"), ("p", "SF"), ("qq", "MI"), ("rrr", "MI")]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_the_paper_suite_is_the_papers() -> None:
     assert list(suite) == ["table1", "table2", "table3", "table4"]
     assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == [f"vgg16[layer={layer}]" for layer in LAYERS]
     for name, kind in (("table2", "CT-MRI"), ("table3", "CT-PET"), ("table4", "SPECT-MRI")):
-        assert {e.dataset for e in suite[name].entries} == {kind}
+        assert {e.kind for e in suite[name].entries} == {kind}
         assert [type(f) for f in suite[name].fusers] == list(FUSERS)
     assert len(suite["table1"].entries) == 1
     # What was printed stands under labels and metrics that exist.
@@ -352,13 +352,13 @@ def test_published_numbers_are_the_papers(shared: Path) -> None:
 
 
 def kinds(*names: str) -> list[Entry]:
-    return [entry(f"{n}", dataset=name) for name in names for n in range(2)]
+    return [entry(f"{n}", kind=name) for name in names for n in range(2)]
 
 
 def test_other_kinds_get_tables_behind_the_papers() -> None:
     suite = paper(kinds("CT-SPECT", "MRI-CT", "PET-MRI"))
     assert list(suite) == ["table1", "table2", "table5", "table6"]
-    assert [suite[t].entries[0].dataset for t in suite] == ["MRI-CT", "MRI-CT", "CT-SPECT", "PET-MRI"]
+    assert [suite[t].entries[0].kind for t in suite] == ["MRI-CT", "MRI-CT", "CT-SPECT", "PET-MRI"]
     assert suite["table5"].published == {}
 
 
@@ -402,9 +402,9 @@ def test_the_smoke_suite_holds_every_fuser_layer_and_metric() -> None:
     assert {type(f) for f in fusers} == set(FUSERS)
     assert {f.layer for f in fusers if hasattr(f, "layer")} == set(LAYERS)
     assert {metric for table in suite.values() for metric in table.metrics} == set(METRICS)
-    assert {e.dataset for table in suite.values() for e in table.entries} == {*phantom.KINDS, "PET-MRI"}
+    assert {e.kind for table in suite.values() for e in table.entries} == {*phantom.KINDS, "PET-MRI"}
     # A pair's key says nothing of its size, so no pair stands in two sizes.
-    keys = [(e.dataset, e.name) for table in suite.values() for e in dict.fromkeys(table.entries)]
+    keys = [(e.kind, e.name) for table in suite.values() for e in dict.fromkeys(table.entries)]
     assert len({e for table in suite.values() for e in table.entries}) == len(set(keys))
 
 

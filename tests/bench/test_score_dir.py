@@ -178,7 +178,7 @@ def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "results" / "theirs" / "2010.tif"
     path.parent.mkdir(parents=True)
     Image.fromarray(rgb).save(path)
-    entries = [entry for entry in layouts.entries(data) if entry.dataset == "CT-PET"]
+    entries = [entry for entry in layouts.entries(data) if entry.kind == "CT-PET"]
     run.run(external(entries, tmp_path / "results"), tmp_path / "out", name="x")
     written = image.read(tmp_path / "out" / "fused" / "CT-PET" / "theirs" / "2010.png")[0]
     assert torch.equal(quantise(written), quantise(image.read(path)[0]))
@@ -186,7 +186,7 @@ def test_colour_is_scored_by_its_luma(data: Path, tmp_path: Path) -> None:
 
 def test_where_results_may_lie(data: Path, tmp_path: Path) -> None:
     entries = layouts.entries(data)
-    pet = [entry for entry in entries if entry.dataset == "CT-PET"]
+    pet = [entry for entry in entries if entry.kind == "CT-PET"]
     results = tmp_path / "results"
 
     def lay(*places: str) -> None:

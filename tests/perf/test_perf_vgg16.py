@@ -116,7 +116,7 @@ def slices() -> dict[int, Pair]:
             F.interpolate(image[None, None], size=(size, size), mode="bilinear")[0, 0]
             for image in (pairs[256].a, pairs[256].b)
         )
-        pairs[size] = Pair(*doubled, dataset="CT-MRI", name=str(size), case="1")
+        pairs[size] = Pair(*doubled, kind="CT-MRI", name=str(size), case="1")
     return pairs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fusebench.bench.engine.store import Loss, Result, write_rows
+from fusebench.bench.engine.store import Loss, Score, write_rows
 from fusebench.reports import ranks
 from fusebench.reports.results import Results, read
 from fusebench.reports.tables import escaped
@@ -20,14 +20,14 @@ def run(folder: Path, cases: int, methods: Sequence[str] = ("a_<b>", "good", "ba
     value = {"good": 3.0, "bad": 1.0}
     pairs = [("CT-MRI", f"{case}{n}") for case in range(cases) for n in (1, 2)]
     rows = [
-        Result(*pair, fuser, metric["label"], sign * (value.get(fuser, 2.0) + int(pair[1]) / 1000))
+        Score(*pair, fuser, metric["label"], sign * (value.get(fuser, 2.0) + int(pair[1]) / 1000))
         for fuser in methods
         for metric, sign in ((SF, 1), (Q_CV, -1))
         for pair in pairs
     ]
     (folder / "tables").mkdir(parents=True)
     (folder / "figures").mkdir()
-    write_rows(folder / "scores.csv", Result._fields, rows)
+    write_rows(folder / "scores.csv", Score._fields, rows)
     write_rows(folder / "losses.csv", Loss._fields, [])
     info = {"size": [6, 8], "modalities": ["CT", "MRI"], "coloured": [], "synthetic": False}
     table = {
@@ -38,7 +38,7 @@ def run(folder: Path, cases: int, methods: Sequence[str] = ("a_<b>", "good", "ba
         "shown": ["SF"],
         "published": {},
     }
-    described = {name: {"case": name[:-1], **info} for _, name in pairs}
+    described = {name: {"dataset": "d", "case": name[:-1], **info} for _, name in pairs}
     (folder / "run.json").write_text(json.dumps({"suite": "x", "tables": {"t": table}, "pairs": {"CT-MRI": described}}))
     return read(folder)
 

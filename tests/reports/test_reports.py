@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fusebench.bench.engine.store import Failure, Loss, Result, write_rows
+from fusebench.bench.engine.store import Failure, Loss, Score, write_rows
 from fusebench.bench.paper import FIGURES
 from fusebench.reports import figures, rankings, tables
 from fusebench.reports.results import Metric, Table, read
@@ -38,13 +38,13 @@ def make(
 ) -> dict[str, Any]:
     """Write the files of a run and return its description."""
     rows = [
-        Result(*pair, fuser, metric["label"], values[n])
+        Score(*pair, fuser, metric["label"], values[n])
         for fuser, columns in scores.items()
         for metric, values in zip((UP, DOWN), columns, strict=True)
         for n, pair in enumerate(PAIRS)
         if values[n] is not None
     ]
-    write_rows(folder / "scores.csv", Result._fields, rows)
+    write_rows(folder / "scores.csv", Score._fields, rows)
     failed = [
         Failure(*pair, fuser, "", "no image")
         for fuser, columns in scores.items()
@@ -53,7 +53,7 @@ def make(
     ]
     write_rows(folder / "failures.csv", Failure._fields, failed)
     write_rows(folder / "losses.csv", Loss._fields, [])
-    info = {"size": [6, 8], "modalities": ["CT", "MRI"], "coloured": ["MRI"], "synthetic": synthetic, "sha256": "0"}
+    info = {"dataset": "d", "size": [6, 8], "modalities": ["CT", "MRI"], "coloured": ["MRI"], "synthetic": synthetic, "sha256": "0"}
     description = {
         "suite": "paper",
         "tables": {
@@ -173,8 +173,8 @@ def test_hostile_names_stay_names_in_every_report(tmp_path: Path) -> None:
     description["pairs"][kind] = {pair: info}
     description["tables"]["table2"]["pairs"] = [[kind, pair]]
     (tmp_path / "run.json").write_text(json.dumps(description))
-    rows = [Result(kind, pair, fuser, metric["label"], 1.0) for fuser in SCORES for metric in (UP, DOWN)]
-    write_rows(tmp_path / "scores.csv", Result._fields, rows)
+    rows = [Score(kind, pair, fuser, metric["label"], 1.0) for fuser in SCORES for metric in (UP, DOWN)]
+    write_rows(tmp_path / "scores.csv", Score._fields, rows)
     (tmp_path / "fused" / "CT-MRI").rename(tmp_path / "fused" / kind)
     for fuser in SCORES:
         (tmp_path / "fused" / kind / fuser / "2004.png").rename(tmp_path / "fused" / kind / fuser / f"{pair}.png")
