@@ -9,7 +9,8 @@ from importlib import metadata
 from typing import Any
 
 from fusebench.fusers import foreign
-from fusebench.fusers.base import Fuser, check_class, label
+from fusebench.fusers.base import Fuser, check_class, label, parse
+from fusebench.fusers.function import fuser
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.pixel.contourlet import Contourlet
@@ -63,6 +64,33 @@ def plugins() -> tuple[type[Fuser], ...]:
 def known() -> tuple[type[Fuser], ...]:
     """Give every fuser there is: the bench's own, then the plug-ins'."""
     return (*FUSERS, *plugins())
+
+
+def make(text: str) -> Fuser:
+    """Make a fuser of its label, NAME[option=value,...], or of one's own, module:NAME[option=value,...].
+
+    What the module calls NAME is a fuser's class, or a function of two images (`function.fuser`).
+
+    Raises
+    ------
+    ValueError
+        If there is no such fuser, it cannot be imported, or an option is wrong.
+
+    Examples
+    --------
+    >>> make("fusebench.fusers.pixel.wavelet:Wavelet[levels=2]") == make("wavelet[levels=2]")
+    True
+    """
+    where, bracket, options = text.partition("[")
+    if ":" not in where:
+        return parse(text, known())
+    found = named(where.strip())
+    try:
+        cls = found if isinstance(found, type) or not callable(found) else fuser(found.__name__)(found)
+        check_class(cls)
+        return parse(f"{cls.name}{bracket}{options}", [cls])
+    except Exception as error:
+        raise ValueError(f"{text}: {error}") from error
 
 
 def named(where: str) -> Any:

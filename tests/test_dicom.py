@@ -13,8 +13,8 @@ import torch
 from fusebench.datasets import dicom, formats, layouts
 from fusebench.datasets.reading import Reading, Window
 from PIL import Image
-from pydicom.encaps import encapsulate
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_voi_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,

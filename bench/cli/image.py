@@ -42,7 +42,13 @@ def fuse_(
     a: Annotated[Path, typer.Argument(help="First source image; FILE#k is slice k of a volume, frame k of a DICOM.")],
     b: Annotated[Path, typer.Argument(help="Second source image, registered to the first.")],
     method: Annotated[
-        str, typer.Option("--method", "-m", metavar="NAME", help="NAME or NAME[option=value,...]; `list fusers`.")
+        str,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME",
+            help="NAME or NAME[option=value,...] of `list fusers`; module:NAME of your own.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="PNG, TIFF or BMP file to write.")],
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
@@ -64,11 +70,11 @@ def fuse_(
     from fusebench.bench.engine.work import fuse, shown_in_colour
     from fusebench.datasets import formats, image
     from fusebench.fusers import foreign
-    from fusebench.fusers.base import label, parse
-    from fusebench.fusers.catalogue import known
+    from fusebench.fusers.base import label
+    from fusebench.fusers.catalogue import make
 
     check_device(device)
-    fuser = with_weights(parse(method, known()), vgg16, weights)
+    fuser = with_weights(make(method), vgg16, weights)
     if weights and fuser.name == "cnn" and "weights=" not in method.replace(" ", ""):
         fuser = replace(fuser, weights="published")  # type: ignore[type-var]  # a Protocol
     if out.suffix.lower() not in image.LOSSLESS:

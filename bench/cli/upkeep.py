@@ -8,27 +8,21 @@ from fusebench.bench.cli.app import CNN, VGG16, Device, check_device, commands, 
 
 @commands.command(name="test-fuser", epilog="Example: fusebench test-fuser mymethods.guided:GuidedFilter")
 def contract_(
-    fuser: Annotated[str, typer.Argument(metavar="FUSER", help="module:Class, or a name as `fuse -m` takes it.")],
+    fuser: Annotated[
+        str,
+        typer.Argument(metavar="FUSER", help="module:NAME of a class or a function, or a name as `fuse -m` takes it."),
+    ],
     device: Device = "cpu",
     vgg16: VGG16 = None,
     weights: CNN = None,
 ) -> None:
     """Test whether a fuser keeps the contract, a line for each clause; exit code 1 if it breaks one."""
     from fusebench.bench.contract import check
-    from fusebench.fusers.base import check_class, parse
-    from fusebench.fusers.catalogue import known, named
+    from fusebench.fusers.catalogue import make
     from tabulate import tabulate
 
     check_device(device)
-    if ":" in fuser:
-        cls = named(fuser)
-        try:
-            check_class(cls)
-            made = cls()
-        except Exception as error:
-            raise ValueError(f"{fuser}: {error}") from error
-    else:
-        made = parse(fuser, known())
+    made = make(fuser)
     findings = check(with_weights(made, vgg16, weights), device)
     rows = [("FAILED" if finding.problem else "ok", finding.clause, finding.problem) for finding in findings]
     say(tabulate(rows, tablefmt="plain", disable_numparse=True))

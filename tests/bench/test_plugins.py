@@ -15,6 +15,7 @@ from fusebench.bench.contract import CLAUSES, check
 from fusebench.bench.paper import paper
 from fusebench.bench.suite import load
 from fusebench.datasets import image, phantom
+from fusebench.datasets.image import quantise
 from fusebench.fusers import catalogue
 from fusebench.fusers.base import label, parse
 from torch import Tensor
@@ -285,3 +286,32 @@ def test_what_a_plug_in_prints_is_not_among_what_the_bench_prints(
     sources = (tmp_path / "a.png", tmp_path / "b.png")
     assert command(monkeypatch, "fuse", *sources, "-m", "darker", "-o", tmp_path / "o.png") == 0
     assert capfd.readouterr() == ("", "darker: a\n")
+
+
+def test_fuse_and_test_fuser_take_a_class_or_a_function_of_a_module(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_methods.py").write_text(
+        "from fusebench.fusers.function import fuser\n\n\n"
+        "def mixed(a, b, weight=0.5):\n    return weight * a + (1 - weight) * b\n\n\n"
+        '@fuser("half")\ndef half(a, b):\n    "The mean."\n    return (a + b) / 2\n\n\nNUMBER = 3\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    for name, level in (("a", 0), ("b", 200)):
+        image.write(torch.full((16, 16), level, dtype=torch.uint8), tmp_path / f"{name}.png")
+    fuse = ("fuse", "a.png", "b.png", "-o", "f.png", "-m")
+    assert command(*fuse, "own_methods:mixed[weight=0.25]")[0] == 0
+    assert int(quantise(image.read(tmp_path / "f.png")[0])[0, 0]) == 150
+    assert command("test-fuser", "own_methods:half")[0] == 0
+    # A plain function cannot be sent to a worker: `@fuser` makes it whole.
+    code, out, _ = command("test-fuser", "own_methods:mixed")
+    assert code == 1
+    assert out.count("FAILED") == 2
+    for wrong, reason in (
+        ("own_methods:mixed[size=2]", "has no option 'size=2'"),
+        ("own_methods:NUMBER", "own_methods:NUMBER: "),
+        ("own_methods:gone", "cannot be imported"),
+    ):
+        code, _, err = command(*fuse, wrong)
+        assert code == 2
+        assert reason in err

@@ -53,7 +53,14 @@ def make(
     ]
     write_rows(folder / "failures.csv", Failure._fields, failed)
     write_rows(folder / "losses.csv", Loss._fields, [])
-    info = {"dataset": "d", "size": [6, 8], "modalities": ["CT", "MRI"], "coloured": ["MRI"], "synthetic": synthetic, "sha256": "0"}
+    info = {
+        "dataset": "d",
+        "size": [6, 8],
+        "modalities": ["CT", "MRI"],
+        "coloured": ["MRI"],
+        "synthetic": synthetic,
+        "sha256": "0",
+    }
     description = {
         "suite": "paper",
         "tables": {
