@@ -173,8 +173,8 @@ def shared(function: Callable[..., Made]) -> Callable[..., Made]:
         made = _made.get()
         if made is None:
             return function(*arguments, **named)
-        # By identity: tensors are not compared. With a tensor goes what was made of it, before another gets its
-        # identity: the maps of one metric's own images would otherwise fill the memory.
+        # Tensors are told apart by their identities and not compared. When a tensor is deleted, what was made of it is
+        # dropped, since a new tensor may get its identity, and since it would fill the memory.
         values = (*arguments, *named.values())
         key = (function, *named, *(id(x) if isinstance(x, Tensor) else x for x in values))
         if key not in made:

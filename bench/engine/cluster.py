@@ -41,7 +41,7 @@ def connect(address: str) -> Iterator[Any]:
         try:
             asyncio.run(asyncio.wait_for(_greet(address), ANSWER))
             client: Any = Client(address, set_as_default=False, timeout=ANSWER)
-        except Exception as error:  # what is no scheduler may answer anything
+        except Exception as error:  # another program may listen there, and answer anything
             reason = str(error) or f"no answer within {ANSWER} s"
             raise ValueError(
                 f"--scheduler {address}: no Dask scheduler answers there ({reason}); expected HOST:PORT, as "
@@ -114,7 +114,7 @@ def workers(client: Any, tasks: Sequence[Task], progress: Callable[[str, int, in
         try:
             yield submit
         finally:
-            executor.shutdown(wait=False)  # what is under way is cancelled
+            executor.shutdown(wait=False)  # cancels the tasks that have not ended
             found.sent.clear()
 
     def died(error: BaseException) -> str:
@@ -218,7 +218,7 @@ class _Workers:
         """Wait for the first workers, and ask all that are there."""
         try:
             self._client.run_on_scheduler(keys.installed)
-        except ModuleNotFoundError as error:  # it unpacks which function a worker is to call
+        except ModuleNotFoundError as error:  # unpacking the function imports its module
             raise ValueError(f"{self._name}: the scheduler {_lacks(error)}") from None
         if not self._there():
             progress("waiting for workers (0)", 0, 1)

@@ -121,7 +121,7 @@ class Journal:
         self.folder.mkdir(exist_ok=True)
         file = os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o666)
         try:
-            os.ftruncate(file, self._end)  # what a process that ended left half written
+            os.ftruncate(file, self._end)  # cuts off the half line of a process that was killed
             os.lseek(file, self._end, os.SEEK_SET)
             contents = [_spell(line) for line in lines]
             _write(file, b"".join(contents), self._path)

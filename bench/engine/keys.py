@@ -28,7 +28,7 @@ from fusebench.metrics.base import Metric
 
 # Distributions that are known by their versions, and the names they are imported by.
 PACKAGES = {"torch": "torch", "numpy": "numpy", "scipy": "scipy", "PyWavelets": "pywt"}
-# What the bench itself makes of a pair, besides fusers and metrics.
+# Modules of the bench that change pixels or scores, besides fusers and metrics.
 OWN = ("fusebench.bench.engine.work", "fusebench.datasets.image", "fusebench.datasets.colour")
 FUSERS, METRICS = "fusebench.fusers.catalogue", "fusebench.metrics.catalogue"
 
@@ -172,7 +172,7 @@ def _is_loaded(name: str, source: bytes) -> bool:
     members = [f for value in values for f in (vars(value).values() if isinstance(value, type) else (value,))]
     functions = (inspect.unwrap(f) for f in members if isinstance(f, FunctionType))
     ours = [f.__code__ for f in functions if isinstance(f, FunctionType) and f.__module__ == name]
-    # What dataclasses make, they make of texts of their own.
+    # The methods that dataclasses add are not in the file; their code says <string>.
     return {_plain(found) for found in ours if found.co_filename != "<string>"} <= _functions(source)
 
 

@@ -284,7 +284,7 @@ def _write(
     store.write_rows(area / store.LOSSES, Loss._fields, losses)
     seconds = (Seconds(*name, *(math.nan if s is None else s for s in journal[name].seconds)) for name in sorted(done))
     store.write_rows(area / store.SECONDS, Seconds._fields, seconds)
-    store.remove(area / store.FAILURES)  # left by a run that was interrupted after this line
+    store.remove(area / store.FAILURES)  # an interrupted run may have left it
     if failures:
         store.write_rows(area / store.FAILURES, Failure._fields, failures)
     _say(area, description)

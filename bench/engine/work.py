@@ -154,7 +154,7 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
         done = fused(row.fuser)
         seconds = _clock(a) - start
         done = done._replace(seconds=seconds / len(pairs) if part([row.fuser])[0] else None)
-        # Made anew, it reads again what it reads when it is made.
+        # A second instance, so that what a fuser reads when it is made is read twice too.
         second = fused(replace(row.fuser)) if row.twice else done  # type: ignore[type-var]  # no dataclass to mypy
     if torch.equal(done.fused, second.fused):
         return done._replace(doubt=foreign.doubt(row.fuser))

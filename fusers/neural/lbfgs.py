@@ -6,15 +6,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# (images still under way (n, H, W), their rows in the batch) to (loss (n,) float64, gradient (n, H, W)).
+# A function of the images that are not done, (n, H, W), and of their rows in the batch. It gives their losses, (n,)
+# float64, and gradients, (n, H, W).
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-# (vectors (n, H, W), rows) to the initial inverse Hessian's products with them: symmetric and positive definite.
+# A function of vectors, (n, H, W), and their rows. It gives their products with the initial inverse Hessian, which is
+# symmetric and positive definite.
 Inverse = Callable[[Tensor, Tensor], Tensor]
 
 HISTORY = 10
-# Least decrease of a step, as a part of what the slope promises (Armijo's condition, the customary constant).
+# A step must lower the loss by at least this part of what the slope predicts: Armijo's condition, its usual constant.
 ARMIJO = 1e-4
-# An image is done when its last steps, so many, have won less than the tolerance each.
+# An image is done when each of its last STEPS steps has lowered the loss by less than the tolerance.
 STEPS = 5
 
 
@@ -61,7 +63,9 @@ def minimise(
     losses: list[list[float]] = [[] for _ in start]
     rows = torch.arange(len(start), device=start.device)
     x, (loss, gradient) = start, evaluate(start, rows)
-    steps: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=HISTORY)  # s, y and 1 / s'y; 0 for nothing to remember
+    steps: deque[tuple[Tensor, Tensor, Tensor]] = deque(
+        maxlen=HISTORY
+    )  # s, y and 1 / s'y of a step; all 0 for an image that made none
     scale = length = torch.ones_like(x[:, :1, :1])
     past = torch.full((len(x), STEPS), torch.inf, dtype=loss.dtype, device=x.device)
     direction = -inverse(gradient, rows)

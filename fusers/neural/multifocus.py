@@ -135,7 +135,7 @@ def _without_small_regions(mask: np.ndarray, least: int) -> np.ndarray:
     within_an_image[1] = True
     regions, _ = label(mask, structure=within_an_image)
     large = np.bincount(regions.ravel()) >= least
-    large[0] = False  # what is not of the mask
+    large[0] = False  # the background
     return np.asarray(large[regions])
 
 

@@ -27,12 +27,13 @@ INITIAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 SOLVERS = ("protocol", "accelerated")
-# The accelerated solver's choices, measured on CT/MRI pairs. Layers that lead to deeper ones, each from the last's end:
+# Constants of the accelerated solver, chosen by measurements on CT/MRI pairs.
+# On the way to a deeper layer it minimises at these layers first. Each starts where the one before ended.
 APPROACH = ("conv1_2", "conv2_2")
-# the decrease of a step, as a part of the loss, at which such a layer is done;
+# Such a layer is done when a step lowers the loss by less than this part of it.
 ON_THE_WAY = 1e-2
-# and the estimate of the Hessian: the exponent with which it is trusted as a filter, its rings, its least value. At
-# conv1_1 a filter leads to worse minima, at deeper layers it wins nothing.
+# The Hessian is estimated as a filter: a value for each of RINGS rings of frequencies, at least FLOOR of the largest,
+# raised to the layer's exponent. Other layers use none: at conv1_1 it leads to worse minima, deeper it gains nothing.
 SMOOTHING = {"conv1_2": 0.25}
 RINGS = 48
 FLOOR = 1e-3
@@ -205,7 +206,7 @@ class _Objective:
         self._rows = torch.arange(len(target), device=target.device)
 
     def __call__(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        if len(rows) < len(self._rows):  # rows only ever leave
+        if len(rows) < len(self._rows):  # rows may leave the batch, none enters
             self._target = self._target[torch.isin(self._rows, rows)]
             self._rows = rows
         return self._network.loss_and_gradient(x, self._target)
