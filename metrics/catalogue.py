@@ -2,6 +2,7 @@
 
 from fusebench.metrics import (
     contrast,
+    cross_entropy,
     edge_transfer,
     error,
     feature_mutual_information,
@@ -22,6 +23,7 @@ METRICS: tuple[Metric, ...] = (
     *spatial_frequency.RECORDS,
     *contrast.RECORDS,
     *mutual_information.RECORDS,
+    *cross_entropy.RECORDS,
     *tsallis.RECORDS,
     *nonlinear_correlation.RECORDS,
     *feature_mutual_information.RECORDS,

@@ -3,6 +3,7 @@
 None of them looks at the sources: noise scores high in all three.
 """
 
+import math
 from functools import partial
 from typing import Literal
 
@@ -170,6 +171,10 @@ SD = Metric(
     family="gradient",
     unit="grey levels",
     source="population standard deviation; Rao 1997",
+    range=(0, 127.5),
+    identical=None,
+    constant=0,
+    reach=0,
     score=partial(of_fused, metric=standard_deviation),
     rewards=("noise",),
 )
@@ -180,6 +185,9 @@ SD_MFIF = Metric(
     family="gradient",
     unit="grey levels",
     source="MFIF-Metrics: mean of the columns' sample deviations, blind to what differs between columns",
+    range=(0, 127.5 * math.sqrt(2)),
+    identical=None,
+    constant=0,
     score=partial(of_fused, metric=mean_column_deviation),
     variant=True,
 )
@@ -190,6 +198,9 @@ AG = Metric(
     family="gradient",
     unit="grey levels",
     source="Cui et al. 2015, with central differences, mean over all pixels",
+    range=(0, 255),
+    identical=None,
+    constant=0,
     map=partial(of_fused, metric=average_gradient),
     rewards=("noise",),
 )
@@ -200,6 +211,9 @@ AG_VIFB = Metric(
     family="gradient",
     unit="grey levels",
     source="VIFB: a sum over H W pixels divided by (H - 1)(W - 1); so do MEFB, Tang, dungdz and kien",
+    range=(0, 4 * 255),
+    identical=None,
+    constant=0,
     score=partial(of_fused, metric=_average_gradient_over_fewer),
     variant=True,
 )
@@ -210,6 +224,9 @@ AG_MFIF = Metric(
     family="gradient",
     unit="grey levels",
     source="MFIF-Metrics: forward differences, 0 behind the last row and column, mean over all pixels",
+    range=(0, 255),
+    identical=None,
+    constant=0,
     map=partial(of_fused, metric=average_gradient, differences="forward"),
     variant=True,
 )
@@ -220,6 +237,9 @@ EI = Metric(
     family="gradient",
     unit="8 grey levels",
     source="Rajalingam and Priya 2018, border replicated",
+    range=(0, 4 * 255 * math.sqrt(2)),
+    identical=None,
+    constant=0,
     map=partial(of_fused, metric=edge_intensity),
     rewards=("noise",),
 )
@@ -230,6 +250,9 @@ EI_IVIF_ZOO = Metric(
     family="gradient",
     unit="8 grey levels",
     source="IVIF_ZOO: black around the image, which counts as an edge",
+    range=(0, 4 * 255 * math.sqrt(2)),
+    identical=None,
+    constant=None,
     map=partial(of_fused, metric=edge_intensity, border="zero"),
     variant=True,
 )
@@ -241,6 +264,10 @@ MLI = Metric(
     unit="grey levels",
     higher_is_better=None,
     source="Image-Fusion-Metric (dungdz): mean grey level, of which none is the best",
+    range=(0, 255),
+    identical=None,
+    constant=None,
+    reach=0,
     map=partial(of_fused, metric=mean_level),
     variant=True,
 )

@@ -3,6 +3,7 @@
 The scores are means of how well each edge is kept (see `edges`) over both sources' edges, weighted by their strength.
 """
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -13,6 +14,8 @@ from fusebench.metrics.maps import Local, Map
 from torch import Tensor
 
 UNFOLDED = replace(XYDEAS, folded=False)
+# The score of equal images: both sigmoids at an edge that is kept whole.
+EQUAL = 0.9994 / (1 + math.exp(-7.5)) * 0.9879 / (1 + math.exp(-4.4))
 VIFB = replace(UNFOLDED, tie=1)
 MFIF = replace(UNFOLDED, flat=1e-5)
 ZHENGLIU = replace(MFIF, strength=Sigmoid(1, 10, 0.5), orientation=Sigmoid(1, 20, 0.75), folded=True)
@@ -186,6 +189,10 @@ Q_ABF = Metric(
     convention="xydeas",
     family="gradient",
     source="Xydeas and Petrovic 2000, eq. 8, orientations as in their SPIE paper; also called Q_G",
+    range=(0, EQUAL),
+    identical=EQUAL,
+    constant=EQUAL,
+    undefined=True,
     map=edge_transfer,
 )
 
@@ -194,6 +201,10 @@ Q_ABF_CSLIB = Metric(
     convention="cslib",
     family="gradient",
     source="cslib and others: orientations as in the letter of 2000, where -89 and 89 degrees are far apart",
+    range=(0, EQUAL),
+    identical=EQUAL,
+    constant=EQUAL,
+    undefined=True,
     map=partial(edge_transfer, model=UNFOLDED),
     variant=True,
 )
@@ -203,6 +214,10 @@ Q_ABF_VIFB = Metric(
     convention="vifb",
     family="gradient",
     source="VIFB, also MEFB, Tang, CDDFuse, IVIF_ZOO and kien; wrong: equal strengths have the strength as their ratio",
+    range=(0, 0.98),
+    identical=None,
+    constant=None,
+    undefined=True,
     map=partial(edge_transfer, model=VIFB),
     variant=True,
 )
@@ -212,6 +227,9 @@ Q_ABF_MFIF = Metric(
     convention="mfif",
     family="gradient",
     source="MFIF-Metrics, there Q_G; 1e-5 for gradients of 0, so the orientation where sx is 0 has the sign of sy",
+    range=(0, EQUAL),
+    identical=EQUAL,
+    constant=EQUAL,
     map=partial(edge_transfer, model=MFIF),
     variant=True,
 )
@@ -221,6 +239,8 @@ Q_ABF_ZHENGLIU = Metric(
     convention="zhengliu",
     family="gradient",
     source="imageFusionMetrics, there Q_G; other constants; wrong: the mean of the pixels' ratios, flat ones too",
+    identical=None,
+    constant=None,
     map=partial(edge_transfer, model=ZHENGLIU, pooling="local"),
     variant=True,
 )
@@ -230,6 +250,8 @@ Q_ABF_DUNGDZ = Metric(
     convention="dungdz",
     family="gradient",
     source="dungdz, Petrovic and Xydeas 2005; wrong: directions instead of orientations",
+    identical=None,
+    constant=None,
     map=partial(edge_transfer, model=DUNGDZ),
     variant=True,
 )
@@ -240,6 +262,8 @@ L_ABF = Metric(
     family="gradient",
     higher_is_better=False,
     source="Petrovic and Xydeas 2005, with the constants of Shreyamsha Kumar's code",
+    identical=None,
+    constant=None,
     map=edge_loss,
     rewards=("noise",),
 )
@@ -250,6 +274,8 @@ L_ABF_DUNGDZ = Metric(
     family="gradient",
     higher_is_better=False,
     source="dungdz; wrong: directions instead of orientations",
+    identical=None,
+    constant=None,
     map=partial(edge_loss, model=DUNGDZ),
     variant=True,
 )
@@ -262,6 +288,8 @@ N_ABF = Metric(
     higher_is_better=False,
     digits=6,
     source="Shreyamsha Kumar 2013, after Petrovic and Xydeas 2005",
+    identical=0,
+    constant=0,
     map=edge_artefacts,
     rewards=("black", "grey", "white", "contrast / 8"),
 )
@@ -273,6 +301,9 @@ N_ABF_TANG = Metric(
     higher_is_better=False,
     digits=6,
     source="Tang's evaluation script; wrong: source a stands for the fused image, and the fused for a source",
+    identical=0,
+    constant=0,
+    ordered="the script takes the first source for the fused image",
     map=misplaced_edge_artefacts,
     variant=True,
 )
@@ -284,6 +315,9 @@ N_ABF_IVIF_ZOO = Metric(
     higher_is_better=False,
     digits=6,
     source="IVIF_ZOO, also kien; edges weaker than 2 have no weight instead of 0.001",
+    identical=0,
+    constant=math.nan,
+    undefined=True,
     map=partial(edge_artefacts, model=IVIF_ZOO),
     variant=True,
 )
@@ -295,6 +329,8 @@ N_ABF_DUNGDZ = Metric(
     higher_is_better=False,
     digits=6,
     source="dungdz; wrong: directions instead of orientations",
+    identical=0,
+    constant=0,
     map=partial(edge_artefacts, model=DUNGDZ),
     variant=True,
 )
@@ -306,6 +342,9 @@ N_ABF_PETROVIC = Metric(
     higher_is_better=False,
     digits=6,
     source="dungdz, there NABF1: Petrovic's own counting, by which a pixel counts about twice; directions as above",
+    range=(0, 2),
+    identical=0,
+    constant=0,
     map=partial(edge_artefacts, model=DUNGDZ, counting="petrovic"),
     variant=True,
 )

@@ -285,6 +285,10 @@ MSE = Metric(
     higher_is_better=False,
     digits=2,
     source="mean over the two sources, grey levels 0 to 255",
+    range=(0, 255**2),
+    identical=0,
+    constant=0,
+    reach=0,
     map=mean_squared_error,
 )
 
@@ -295,6 +299,9 @@ MSE_TANG = Metric(
     higher_is_better=False,
     digits=5,
     source="Tang: of images in [0, 1]; so do IVIF_ZOO, cslib and dungdz",
+    identical=0,
+    constant=0,
+    reach=0,
     map=partial(scaled, metric=mean_squared_error, factor=1 / 255**2),
     variant=True,
 )
@@ -306,6 +313,10 @@ RMSE = Metric(
     unit="grey levels",
     higher_is_better=False,
     source="Jagalingam and Hegde 2015; mean over the two sources, grey levels 0 to 255",
+    range=(0, 255),
+    identical=0,
+    constant=0,
+    reach=0,
     map=root_mean_squared_error,
 )
 
@@ -316,6 +327,10 @@ RMSE_VIFB = Metric(
     higher_is_better=False,
     digits=5,
     source="VIFB: the root taken before the division by H W, so that it depends on the images' size; so does kien",
+    range=(0, 255 / 3),
+    identical=0,
+    constant=0,
+    reach=0,
     score=norm_over_pixels,
     variant=True,
 )
@@ -327,6 +342,9 @@ RMSE_CSLIB = Metric(
     higher_is_better=False,
     digits=5,
     source="cslib: of images in [0, 1]",
+    identical=0,
+    constant=0,
+    reach=0,
     map=partial(scaled, metric=root_mean_squared_error, factor=1 / 255),
     variant=True,
 )
@@ -337,6 +355,11 @@ PSNR = Metric(
     family="error",
     unit="dB",
     source="Jagalingam and Hegde 2015; of the mean of the two sources' MSE, peak 255",
+    range=(0, math.inf),
+    identical=math.inf,
+    constant=math.inf,
+    infinite=True,
+    reach=0,
     map=peak_signal_to_noise_ratio,
 )
 
@@ -347,6 +370,11 @@ PSNR_TANG = Metric(
     unit="dB",
     source="Tang: errors of images in [0, 1] against a peak of 255, 48.13 dB too high; so does IVIF_ZOO",
     # On one scale: a peak of 255 * 255 against errors of 0 to 255.
+    range=(20 * math.log10(255), math.inf),
+    identical=math.inf,
+    constant=math.inf,
+    infinite=True,
+    reach=0,
     map=partial(peak_signal_to_noise_ratio, peak=255.0**2),
     variant=True,
 )
@@ -357,6 +385,11 @@ PSNR_VIFB = Metric(
     family="error",
     unit="dB",
     source="VIFB: sqrt(sum d^2) / (H W) taken for the MSE, so that it depends on the images' size; so do MEFB and kien",
+    range=(10 * math.log10(3 * 255), math.inf),
+    identical=math.inf,
+    constant=math.inf,
+    infinite=True,
+    reach=0,
     score=decibels_of_norm,
     variant=True,
 )
@@ -367,6 +400,12 @@ PSNR_CDDFUSE = Metric(
     family="error",
     unit="dB",
     source="CDDFuse: the fused image's maximum as peak, so that a darker image has a lower score; -inf for a black one",
+    range=(-math.inf, math.inf),
+    identical=math.inf,
+    constant=math.inf,
+    undefined=True,
+    infinite=True,
+    reach=0,
     score=ratio_to_own_peak,
     variant=True,
 )
@@ -377,6 +416,11 @@ PSNR_DUNGDZ = Metric(
     family="error",
     unit="dB",
     source="Image-Fusion-Metric (dungdz): mean of the two sources' PSNR, +inf as soon as one source is returned",
+    range=(0, math.inf),
+    identical=math.inf,
+    constant=math.inf,
+    infinite=True,
+    reach=0,
     map=mean_peak_signal_to_noise_ratio,
     variant=True,
 )
@@ -386,6 +430,10 @@ CC = Metric(
     convention="pearson",
     family="error",
     source="Pearson's correlation, mean over the two sources",
+    range=(-1, 1),
+    constant=math.nan,
+    undefined=True,
+    reach=0,
     score=correlation_coefficient,
 )
 
@@ -394,6 +442,11 @@ SCD = Metric(
     convention="aslantas",
     family="error",
     source="Aslantas and Bendes 2015",
+    range=(-2, 2),
+    identical=math.nan,
+    constant=math.nan,
+    undefined=True,
+    reach=0,
     score=sum_of_correlations_of_differences,
 )
 

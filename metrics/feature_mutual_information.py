@@ -285,6 +285,7 @@ FMI_PIXEL = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of grey levels",
+    range=(-math.inf, math.inf),
     map=partial(feature_mutual_information, feature=pixels),
 )
 
@@ -293,6 +294,7 @@ FMI_GRADIENT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of horizontal gradients",
+    range=(-math.inf, math.inf),
     map=partial(feature_mutual_information, feature=gradient),
 )
 
@@ -301,6 +303,10 @@ FMI_EDGE = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of windows that hold an edge",
+    range=(-math.inf, math.inf),
+    constant=math.nan,
+    undefined=True,
+    reach=math.inf,
     map=partial(feature_mutual_information, feature=edges, counting="filled"),
     rewards=("contrast / 8",),
 )
@@ -310,6 +316,8 @@ FMI_EDGE_DUNGDZ = Metric(
     convention="dungdz",
     family="information",
     source="dungdz: windows without an edge count as kept, so that an image without edges scores best of all",
+    range=(-math.inf, math.inf),
+    reach=math.inf,
     map=partial(feature_mutual_information, feature=edges),
     variant=True,
 )
@@ -319,6 +327,7 @@ FMI_DCT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of cosine coefficients",
+    range=(-math.inf, math.inf),
     score=partial(whole_feature_mutual_information, feature=cosine_transform),
 )
 

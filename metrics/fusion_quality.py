@@ -4,6 +4,7 @@ The similarity is Wang and Bovik's universal index. In each window that source c
 An image that is too small for a metric's windows has no score: NaN.
 """
 
+import math
 from functools import partial
 
 import torch
@@ -330,6 +331,8 @@ Q_S = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q",
+    range=(-1, 1),
+    least=8,
     map=fusion_quality,
 )
 
@@ -338,6 +341,8 @@ Q_S_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
+    range=(-1, 1),
+    least=11,
     map=partial(fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
@@ -347,6 +352,8 @@ Q_W = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_W",
+    range=(-1, 1),
+    least=8,
     map=weighted_fusion_quality,
 )
 
@@ -355,6 +362,8 @@ Q_W_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics: SSIM with its 11 x 11 windows and constants in place of the universal index",
+    range=(-1, 1),
+    least=11,
     map=partial(weighted_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
@@ -364,6 +373,8 @@ Q_W_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: wrongly the quality of the edge images alone, which is a factor of Q_E; SSIM as zhengliu",
+    range=(-1, 1),
+    least=11,
     map=partial(edge_fusion_quality, window=GAUSSIAN_11, constants=WANG),
     variant=True,
 )
@@ -373,6 +384,8 @@ Q_E = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_E; exponent 1",
+    range=(-1, 1),
+    least=8,
     map=_edge_dependent_fusion_quality,
 )
 
@@ -381,6 +394,7 @@ Q_E_DUNGDZ = Metric(
     convention="dungdz",
     family="structure",
     source="Image-Fusion-Metric: wrongly the square of the edge images' quality; SSIM as zhengliu; borders repeated",
+    least=11,
     map=_squared_edge_quality,
     variant=True,
 )
@@ -390,6 +404,8 @@ Q_C = Metric(
     convention="cvejic",
     family="structure",
     source="Cvejic, Loza, Bull and Canagarajah 2005",
+    range=(-1, 1),
+    least=8,
     map=covariance_fusion_quality,
 )
 
@@ -398,6 +414,11 @@ Q_C_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: wrongly bounds the quality where the weight is out of bounds; drops flat windows; Gaussian of 7 x 7",
+    range=(-1, 1),
+    constant=math.nan,
+    least=7,
+    undefined=True,
+    ordered="a weight out of bounds counts as quality 0 if a's covariance with f has the other sign, 1 if b's has",
     map=_covariance_fusion_quality_mefb,
     variant=True,
 )
@@ -407,6 +428,8 @@ Q_Y = Metric(
     convention="yang",
     family="structure",
     source="Yang, Zhang, Wang and Liu 2008",
+    range=(-1, 1),
+    least=7,
     map=similarity_fusion_quality,
 )
 
@@ -415,6 +438,10 @@ Q_Y_MEFB = Metric(
     convention="mefb",
     family="structure",
     source="MEFB: drops the windows in which both sources are flat",
+    range=(-1, 1),
+    constant=math.nan,
+    least=7,
+    undefined=True,
     map=partial(similarity_fusion_quality, flat=False),
     variant=True,
 )

@@ -1,5 +1,6 @@
 """How near the fused image's wavelet details are to those of the sources, over two scales."""
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -104,6 +105,12 @@ Q_M = Metric(
     convention="wang",
     family="gradient",
     source="Wang and Liu 2008, as in imageFusionMetrics (Z. Liu)",
+    range=(0, 3),
+    identical=3,
+    constant=math.nan,
+    least=4,
+    undefined=True,
+    float32=5e-5,
     map=multiscale_edge,
     rewards=("black", "grey", "white"),
 )

@@ -88,6 +88,10 @@ Q_NCIE = Metric(
     convention="wang",
     family="information",
     source="Wang, Shen and Zhang 2005; Wang, Shen and Jin 2008",
+    range=(1 - math.log(3, 256), 1),
+    identical=None,
+    constant=1 - math.log(3, 256),
+    reach=0,
     score=nonlinear_correlation_entropy,
 )
 
@@ -96,6 +100,10 @@ Q_NCIE_IVIF_ZOO = Metric(
     convention="ivif_zoo",
     family="information",
     source="IVIF_ZOO: of Pearson's correlations, which are linear",
+    range=(1 - math.log(3, 256), 1),
+    constant=math.nan,
+    undefined=True,
+    reach=0,
     score=linear_correlation_entropy,
     variant=True,
 )

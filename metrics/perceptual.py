@@ -201,6 +201,11 @@ Q_CV = Metric(
     higher_is_better=False,
     digits=2,
     source="Chen and Varshney 2007, Mannos and Sakrison's filter on whole images",
+    range=(0, math.inf),
+    identical=0,
+    constant=0,
+    undefined=True,
+    reach=math.inf,
     score=regional_distortion,
 )
 
@@ -212,6 +217,11 @@ Q_CV_VIFB = Metric(
     higher_is_better=False,
     digits=2,
     source="VIFB, also MEFB, MFIF and zhengliu: each image stretched to 0 to 255, which hides a loss of contrast",
+    range=(0, math.inf),
+    identical=0,
+    constant=0,
+    undefined=True,
+    reach=math.inf,
     score=partial(regional_distortion, stretched=True),
     variant=True,
 )
@@ -221,6 +231,7 @@ Q_CB = Metric(
     convention="chen",
     family="perception",
     source="Chen and Blum 2009, with at least one grey level of light and contrasts that are seen",
+    reach=math.inf,
     map=contrast_preservation,
 )
 
@@ -229,6 +240,7 @@ Q_CB_VIFB = Metric(
     convention="vifb",
     family="perception",
     source="VIFB, also MEFB, MFIF and zhengliu: stretched; rests on the rounding of Fourier transforms before black",
+    reach=math.inf,
     map=partial(contrast_preservation, light=0, visible=0, stretched=True),
     variant=True,
     rounding=2e-2,

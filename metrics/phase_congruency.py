@@ -256,6 +256,12 @@ Q_P = Metric(
     convention="zhao",
     family="structure",
     source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012; a guard in the denominator alone",
+    range=(-1, 1),
+    identical=None,
+    constant=math.nan,
+    undefined=True,
+    reach=math.inf,
+    float32=1e-5,
     map=phase_congruency_quality,
 )
 
@@ -264,6 +270,12 @@ Q_P_ZHENGLIU = Metric(
     convention="zhengliu",
     family="structure",
     source="imageFusionMetrics (zhengliu), MEFB and MFIF, as in Zhao's paper: 1 where the fused image has no feature",
+    range=(-1, 1),
+    identical=None,
+    constant=math.nan,
+    undefined=True,
+    reach=math.inf,
+    float32=1e-5,
     map=partial(phase_congruency_quality, stabilised=True),
     variant=True,
 )

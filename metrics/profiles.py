@@ -13,6 +13,7 @@ import torch
 from fusebench.metrics import (
     base,
     contrast,
+    cross_entropy,
     edge_transfer,
     error,
     feature_mutual_information,
@@ -42,7 +43,7 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
         ),
         "vifb": (
             contrast.AG_VIFB,
-            mutual_information.CE_VIFB,
+            cross_entropy.CE_VIFB,
             contrast.EI,
             mutual_information.EN,
             mutual_information.MI_VIFB,
@@ -57,7 +58,7 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
         ),
         "mefb": (
             contrast.AG_VIFB,
-            mutual_information.CE_VIFB,
+            cross_entropy.CE_VIFB,
             contrast.EI,
             mutual_information.EN,
             mutual_information.Q_MI,
@@ -125,7 +126,7 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
             edge_transfer.Q_ABF_VIFB,
         ),
         "ivif_zoo": (
-            mutual_information.CE_IVIF_ZOO,
+            cross_entropy.CE_IVIF_ZOO,
             mutual_information.Q_MI_IVIF_ZOO,
             nonlinear_correlation.Q_NCIE_IVIF_ZOO,
             tsallis.Q_TE_IVIF_ZOO,
@@ -176,7 +177,7 @@ PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
         "cslib": (
             mutual_information.EN,
             tsallis.Q_TE_CSLIB,
-            mutual_information.CE_VIFB,
+            cross_entropy.CE_VIFB,
             mutual_information.MI_VIFB,
             mutual_information.Q_MI,
             nonlinear_correlation.Q_NCIE,

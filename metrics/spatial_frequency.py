@@ -1,5 +1,6 @@
 """Spatial frequency, and the error of a fused image's against what its sources hold."""
 
+import math
 from functools import partial
 
 import torch
@@ -155,6 +156,9 @@ SF = Metric(
     family="gradient",
     unit="grey levels",
     source="seed paper, eq. 7; Eskicioglu and Fisher 1995",
+    range=(0, 255 * math.sqrt(2)),
+    identical=None,
+    constant=0,
     map=partial(of_fused, metric=spatial_frequency),
     rewards=("noise",),
 )
@@ -165,6 +169,9 @@ SF_TANG = Metric(
     family="gradient",
     unit="grey levels",
     source="Tang: each direction over its own count; so do CDDFuse, IVIF_ZOO, cslib and dungdz",
+    range=(0, 255 * math.sqrt(2)),
+    identical=None,
+    constant=0,
     map=partial(of_fused, metric=spatial_frequency, own_counts=True),
     variant=True,
 )
@@ -174,6 +181,11 @@ Q_SF = Metric(
     convention="zheng",
     family="gradient",
     source="Zheng, Essock, Hansen and Haun 2007",
+    range=(-1, math.inf),
+    identical=0,
+    constant=math.nan,
+    undefined=True,
+    infinite=True,
     map=spatial_frequency_error,
     rewards=("noise",),
 )
@@ -184,6 +196,11 @@ Q_SF_KIEN = Metric(
     family="gradient",
     higher_is_better=False,
     source="MMIF-CDDFuse-AG (kien): the absolute value, which hides whether activity was lost or invented",
+    range=(0, math.inf),
+    identical=0,
+    constant=math.nan,
+    undefined=True,
+    infinite=True,
     map=absolute_spatial_frequency_error,
     variant=True,
 )
@@ -193,6 +210,11 @@ Q_SF_CSLIB = Metric(
     convention="cslib",
     family="gradient",
     source="cslib: repeats the last row and column, and weights the diagonals by 1/2",
+    range=(-1, math.inf),
+    identical=0,
+    constant=math.nan,
+    undefined=True,
+    infinite=True,
     map=padded_spatial_frequency_error,
     variant=True,
 )

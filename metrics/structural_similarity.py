@@ -148,6 +148,8 @@ SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13 to 17; mean over the two sources",
+    range=(-1, 1),
+    least=11,
     map=partial(mean_over_sources, metric=structural_similarity),
 )
 
@@ -156,6 +158,10 @@ SSIM_VIFB = Metric(
     convention="vifb",
     family="structure",
     source="VIFB: the sum over the two sources, so up to 2",
+    range=(-2, 2),
+    identical=2,
+    constant=2,
+    least=11,
     map=partial(sum_over_sources, metric=structural_similarity),
     variant=True,
 )
@@ -165,6 +171,8 @@ SSIM_CSLIB = Metric(
     convention="cslib",
     family="structure",
     source="cslib, like torchmetrics: images are mirrored at their border, so that every pixel has a window",
+    range=(-1, 1),
+    least=11,
     map=partial(mean_over_sources, metric=structural_similarity, border="reflect"),
     variant=True,
 )
@@ -174,6 +182,8 @@ SSIM_DUNGDZ = Metric(
     convention="dungdz",
     family="structure",
     source="Image-Fusion-Metric: wrongly L = 1 for levels of 0 to 255, as MATLAB's ssim takes it; borders repeated",
+    range=(-1, 1),
+    least=11,
     map=partial(mean_over_sources, metric=structural_similarity, peak=1, border="replicate"),
     variant=True,
 )
@@ -183,6 +193,10 @@ SSIM_IVIF_ZOO = Metric(
     convention="ivif_zoo",
     family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
+    range=(-2, 2),
+    identical=2,
+    constant=2,
+    least=11,
     map=partial(sum_over_sources, metric=structural_similarity, peak=1),
     variant=True,
 )
@@ -192,6 +206,8 @@ MS_SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Simoncelli and Bovik 2003, eq. 7; mean over the two sources",
+    least=161,
+    reach=80,
     map=partial(mean_over_sources, metric=multiscale_structural_similarity),
 )
 
@@ -200,6 +216,11 @@ MS_SSIM_IVIF_ZOO = Metric(
     convention="ivif_zoo",
     family="structure",
     source="IVIF_ZOO: wrongly L = 255 for levels of 0 to 255^2, which is L = 1; the sum over the two sources",
+    range=(0, 2),
+    identical=2,
+    constant=2,
+    least=161,
+    reach=80,
     map=partial(sum_over_sources, metric=multiscale_structural_similarity, peak=1),
     variant=True,
 )

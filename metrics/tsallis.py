@@ -3,6 +3,7 @@
 Order 1 is Shannon's. Grey levels are counted as in `mutual_information`.
 """
 
+import math
 from functools import partial
 
 import torch
@@ -225,6 +226,10 @@ Q_TE = Metric(
     convention="cvejic",
     family="information",
     source="Cvejic, Canagarajah and Bull 2006, q = 1.85",
+    range=(0, math.inf),
+    identical=None,
+    constant=0,
+    reach=0,
     score=tsallis_fusion_information,
 )
 
@@ -233,6 +238,10 @@ Q_TE_ZHENGLIU = Metric(
     convention="zhengliu",
     family="information",
     source="imageFusionMetrics (zhengliu): each image has the other's marginal, images stretched; so do MEFB and MFIF",
+    range=(-math.inf, math.inf),
+    identical=None,
+    constant=0,
+    reach=0,
     score=stretched_tsallis_fusion_information,
     variant=True,
 )
@@ -242,6 +251,10 @@ Q_TE_CSLIB = Metric(
     convention="cslib",
     family="information",
     source="cslib: each image has the other's marginal, images not stretched",
+    range=(-math.inf, math.inf),
+    identical=None,
+    constant=0,
+    reach=0,
     score=partial(tsallis_fusion_information, transposed=True),
     variant=True,
 )
@@ -252,6 +265,10 @@ Q_TE_IVIF_ZOO = Metric(
     family="information",
     unit="bit",
     source="IVIF_ZOO, there TE: H(a) + H(b) - H(f), no mutual information and not of Tsallis' entropy",
+    range=(-8, 16),
+    identical=None,
+    constant=0,
+    reach=0,
     score=entropy_difference,
     variant=True,
 )
@@ -261,6 +278,10 @@ Q_NTE = Metric(
     convention="nava",
     family="information",
     source="Nava, Escalante-Ramirez and Cristobal 2007, q = 0.43137; Liu et al. 2012",
+    range=(0, math.inf),
+    identical=None,
+    constant=0,
+    reach=0,
     score=normalised_tsallis_information,
 )
 
@@ -269,6 +290,10 @@ Q_NTE_ZHENGLIU = Metric(
     convention="zhengliu",
     family="information",
     source="imageFusionMetrics (zhengliu): the other's marginals, H(a)^q + H(b)^q + I^q(a, b) of Shannon's H below",
+    range=(-math.inf, math.inf),
+    identical=None,
+    constant=0,
+    reach=0,
     score=transposed_normalised_tsallis_information,
     variant=True,
 )

@@ -151,6 +151,11 @@ VIF = Metric(
     convention="sheikh",
     family="perception",
     source="Sheikh and Bovik 2006, pixel domain; sum over the two sources, as all fusion codes have it",
+    range=(0, math.inf),
+    identical=2,
+    constant=math.nan,
+    least=41,
+    undefined=True,
     map=partial(sum_over_sources, metric=visual_information_fidelity),
 )
 
@@ -159,6 +164,9 @@ VIFF = Metric(
     convention="han",
     family="perception",
     source="Han, Cai, Cao and Xu 2013",
+    range=(0, math.inf),
+    least=41,
+    ordered="where the gains from both sources are equal, the authors' code takes the second",
     map=visual_information_fidelity_for_fusion,
 )
 

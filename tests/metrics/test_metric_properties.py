@@ -1,4 +1,4 @@
-"""Properties of every metric, from one table: range, values of equal and of constant images, and what is undefined.
+"""Properties of every metric, as its record states them: range, scores of equal and constant images, what is undefined.
 
 Witness: the definitions. All metrics are scored in one call, so a drawn triple is cheap.
 """
@@ -6,7 +6,6 @@ Witness: the definitions. All metrics are scored in one call, so a drawn triple 
 import math
 import pickle
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -18,128 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-INF, NAN = math.inf, math.nan
-VARIES = None  # the definition leaves it to the image
-
-
-class Facts(NamedTuple):
-    """What is known of one metric.
-
-    The lowest and the highest score there is; the score of three equal noise images and of three equal constant ones
-    that are not black; the least side of an image that has a score; whether images larger than that can be without one.
-    """
-
-    low: float
-    high: float
-    identical: float | None
-    constant: float | None
-    least: int = 3
-    undefined: bool = False
-
-
-XYDEAS = 0.9994 / (1 + math.exp(-7.5)) * 0.9879 / (1 + math.exp(-4.4))
-UNIT = Facts(-1, 1, 1, 1)
-
-FACTS = {
-    "SF": Facts(0, 255 * math.sqrt(2), VARIES, 0),
-    "SF@tang": Facts(0, 255 * math.sqrt(2), VARIES, 0),
-    "Q_SF": Facts(-1, INF, 0, NAN, undefined=True),
-    "Q_SF@kien": Facts(0, INF, 0, NAN, undefined=True),
-    "Q_SF@cslib": Facts(-1, INF, 0, NAN, undefined=True),
-    "MLI@dungdz": Facts(0, 255, VARIES, VARIES),
-    "SD": Facts(0, 127.5, VARIES, 0),
-    "SD@mfif": Facts(0, 127.5 * math.sqrt(2), VARIES, 0),
-    "AG": Facts(0, 255, VARIES, 0),
-    "AG@vifb": Facts(0, 4 * 255, VARIES, 0),
-    "AG@mfif": Facts(0, 255, VARIES, 0),
-    "EI": Facts(0, 4 * 255 * math.sqrt(2), VARIES, 0),
-    "EI@ivif_zoo": Facts(0, 4 * 255 * math.sqrt(2), VARIES, VARIES),
-    "EN": Facts(0, 8, VARIES, 0),
-    "EN@ivif_zoo": Facts(-1e-6, 8, VARIES, -1e-7 / math.log(2)),
-    "MI": Facts(0, 16, VARIES, 0),
-    "MI@vifb": Facts(0, 16 * math.log(2), VARIES, 0),
-    "MI@tang": Facts(0, 32, VARIES, 0),
-    "M": Facts(0, 1, 1, 0),
-    "Q_MI": Facts(0, 2, 2, 0),
-    "Q_MI@ivif_zoo": Facts(0, 4, 2, 0),
-    "CE": Facts(0, INF, 0, 0),
-    "CE@krichevsky": Facts(0, INF, 0, 0),
-    "CE@vifb": Facts(-INF, INF, 0, 0),
-    "CE@ivif_zoo": Facts(0, INF, VARIES, VARIES),
-    "Q_TE": Facts(0, INF, VARIES, 0),
-    "Q_TE@zhengliu": Facts(-INF, INF, VARIES, 0),
-    "Q_TE@cslib": Facts(-INF, INF, VARIES, 0),
-    "Q_TE@ivif_zoo": Facts(-8, 16, VARIES, 0),
-    "Q_NTE": Facts(0, INF, VARIES, 0),
-    "Q_NTE@zhengliu": Facts(-INF, INF, VARIES, 0),
-    "Q_NCIE": Facts(1 - math.log(3, 256), 1, VARIES, 1 - math.log(3, 256)),
-    "Q_NCIE@ivif_zoo": Facts(1 - math.log(3, 256), 1, 1, NAN, undefined=True),
-    # The dependence between windows can exceed what their joint distribution allows.
-    "FMI_pixel": Facts(-INF, INF, 1, 1),
-    "FMI_gradient": Facts(-INF, INF, 1, 1),
-    "FMI_edge": Facts(-INF, INF, 1, NAN, undefined=True),
-    "FMI_edge@dungdz": Facts(-INF, INF, 1, 1),
-    "FMI_dct": Facts(-INF, INF, 1, 1),
-    "Q_ABF": Facts(0, XYDEAS, XYDEAS, XYDEAS, undefined=True),
-    "Q_ABF@cslib": Facts(0, XYDEAS, XYDEAS, XYDEAS, undefined=True),
-    "Q_ABF@vifb": Facts(0, 0.98, VARIES, VARIES, undefined=True),
-    "Q_ABF@mfif": Facts(0, XYDEAS, XYDEAS, XYDEAS),
-    "Q_ABF@zhengliu": Facts(0, 1, VARIES, VARIES),
-    "Q_ABF@dungdz": Facts(0, 1, VARIES, VARIES),
-    "L_ABF": Facts(0, 1, VARIES, VARIES),
-    "L_ABF@dungdz": Facts(0, 1, VARIES, VARIES),
-    "N_ABF": Facts(0, 1, 0, 0),
-    "N_ABF@tang": Facts(0, 1, 0, 0),
-    "N_ABF@ivif_zoo": Facts(0, 1, 0, NAN, undefined=True),
-    "N_ABF@dungdz": Facts(0, 1, 0, 0),
-    "N_ABF@dungdz-petrovic": Facts(0, 2, 0, 0),
-    "Q_M": Facts(0, 3, 3, NAN, least=4, undefined=True),
-    "Q_P": Facts(-1, 1, VARIES, NAN, undefined=True),
-    "Q_P@zhengliu": Facts(-1, 1, VARIES, NAN, undefined=True),
-    "MSE": Facts(0, 255**2, 0, 0),
-    "MSE@tang": Facts(0, 1, 0, 0),
-    "RMSE": Facts(0, 255, 0, 0),
-    "RMSE@vifb": Facts(0, 255 / 3, 0, 0),
-    "RMSE@cslib": Facts(0, 1, 0, 0),
-    "PSNR": Facts(0, INF, INF, INF),
-    "PSNR@tang": Facts(20 * math.log10(255), INF, INF, INF),
-    "PSNR@vifb": Facts(10 * math.log10(3 * 255), INF, INF, INF),
-    "PSNR@cddfuse": Facts(-INF, INF, INF, INF, undefined=True),
-    "PSNR@dungdz": Facts(0, INF, INF, INF),
-    "CC": Facts(-1, 1, 1, NAN, undefined=True),
-    "SCD": Facts(-2, 2, NAN, NAN, undefined=True),
-    "SSIM": UNIT._replace(least=11),
-    "SSIM@vifb": Facts(-2, 2, 2, 2, least=11),
-    "SSIM@cslib": UNIT._replace(least=11),
-    "SSIM@dungdz": UNIT._replace(least=11),
-    "SSIM@ivif_zoo": Facts(-2, 2, 2, 2, least=11),
-    "MS_SSIM": Facts(0, 1, 1, 1, least=161),
-    "MS_SSIM@ivif_zoo": Facts(0, 2, 2, 2, least=161),
-    "Q_S": UNIT._replace(least=8),
-    "Q_S@zhengliu": UNIT._replace(least=11),
-    "Q_W": UNIT._replace(least=8),
-    "Q_W@zhengliu": UNIT._replace(least=11),
-    "Q_W@mefb": UNIT._replace(least=11),
-    "Q_E": UNIT._replace(least=8),
-    "Q_E@dungdz": Facts(0, 1, 1, 1, least=11),
-    "Q_C": UNIT._replace(least=8),
-    "Q_C@mefb": Facts(-1, 1, 1, NAN, least=7, undefined=True),
-    "Q_Y": UNIT._replace(least=7),
-    "Q_Y@mefb": Facts(-1, 1, 1, NAN, least=7, undefined=True),
-    "VIF": Facts(0, INF, 2, NAN, least=41, undefined=True),
-    "VIFF": Facts(0, INF, 1, 1, least=41),
-    "Q_CV": Facts(0, INF, 0, 0, undefined=True),
-    "Q_CV@vifb": Facts(0, INF, 0, 0, undefined=True),
-    "Q_CB": Facts(0, 1, 1, 1),
-    "Q_CB@vifb": Facts(0, 1, 1, 1),
-}
-
-# Metrics whose definition prefers one of the sources, and why.
-ORDERED = {
-    "VIFF": "where the gains from both sources are equal, the authors' code takes the second",
-    "N_ABF@tang": "the script takes the first source for the fused image",
-    "Q_C@mefb": "a weight out of bounds counts as quality 0 if a's covariance with f has the other sign, 1 if b's has",
-}
+FACTS = {metric.label: metric for metric in METRICS}  # a record says what is known of its scores
 
 # Sums of float64 in another order; ranges are met to rounding.
 ROUNDING = 1e-9
@@ -239,47 +117,44 @@ def agree(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
 
 
-def test_the_table_holds_every_metric_once() -> None:
-    assert list(FACTS) == [metric.label for metric in METRICS]
-
-
 @settings(max_examples=50)
 @given(triples())
 def test_scores_keep_to_their_range_and_are_nan_only_where_they_say_so(triple: tuple[Tensor, Tensor, Tensor]) -> None:
     side = min(triple[0].shape[1:])
     for label, scores in score(*triple, METRICS).items():
         facts = FACTS[label]
-        margin = 1e-6 * max(1, abs(facts.low) if math.isfinite(facts.low) else 1)
+        low, high = facts.range
+        margin = 1e-6 * max(1, abs(low) if math.isfinite(low) else 1)
         for value in scores.tolist():
             if math.isnan(value):
                 assert facts.undefined or side < facts.least, label
             else:
-                assert facts.low - margin <= value <= facts.high + margin, (label, value)
-                assert not math.isinf(value) or label == "CE" or label.startswith(("PSNR", "Q_SF")), label
+                assert low - margin <= value <= high + margin, (label, value)
+                assert not math.isinf(value) or facts.infinite, label
                 assert math.copysign(1, value) > 0 or value < 0, f"{label} is -0"
 
 
 @settings(max_examples=10)
 @given(st.integers(0, 1 << 16), st.integers(41, 60), st.integers(41, 60))
-def test_equal_images_have_the_score_of_the_table(seed: int, height: int, width: int) -> None:
+def test_equal_images_have_the_score_that_the_record_states(seed: int, height: int, width: int) -> None:
     x = drawn("noise", seed, 1, height, width)
     for label, scores in score(x, x, x, METRICS).items():
-        if (expected := FACTS[label].identical) is not VARIES and min(height, width) >= FACTS[label].least:
+        if (expected := FACTS[label].identical) is not None and min(height, width) >= FACTS[label].least:
             assert scores.item() == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True), label
 
 
-def test_large_equal_images_have_the_score_of_the_table(noise: torch.Generator) -> None:
+def test_large_equal_images_have_the_score_that_the_record_states(noise: torch.Generator) -> None:
     x = random(noise, 1, 165, 161)
     for label, scores in score(x, x, x, METRICS).items():
-        if (expected := FACTS[label].identical) is not VARIES:
+        if (expected := FACTS[label].identical) is not None:
             assert scores.item() == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True), label
 
 
 @pytest.mark.parametrize("level", [1, 9, 254, 255])
-def test_equal_constant_images_have_the_score_of_the_table(level: int) -> None:
+def test_equal_constant_images_have_the_score_that_the_record_states(level: int) -> None:
     x = torch.full((1, 48, 44), level, dtype=torch.uint8)
     for label, scores in score(x, x, x, METRICS).items():
-        if (expected := FACTS[label].constant) is not VARIES and FACTS[label].least <= 44:
+        if (expected := FACTS[label].constant) is not None and FACTS[label].least <= 44:
             assert scores.item() == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True), label
 
 
@@ -289,7 +164,7 @@ def test_the_order_of_the_sources_does_not_matter(triple: tuple[Tensor, Tensor, 
     a, b, fused = triple
     one, other = score(a, b, fused, METRICS), score(b, a, fused, METRICS)
     for label, scores in one.items():
-        assert label in ORDERED or agree(scores, other[label]), label
+        assert FACTS[label].ordered or agree(scores, other[label]), label
 
 
 def test_the_order_of_the_sources_matters_where_the_definition_prefers_one(noise: torch.Generator) -> None:
@@ -297,7 +172,9 @@ def test_the_order_of_the_sources_matters_where_the_definition_prefers_one(noise
     a, b, fused = (random(noise, 2, 177, 181) for _ in range(3))
     a[..., :60], b[..., 40:90] = 0, 255
     one, other = score(a, b, fused, METRICS), score(b, a, fused, METRICS)
-    assert {label for label, scores in one.items() if not agree(scores, other[label])} == set(ORDERED)
+    assert {label for label, scores in one.items() if not agree(scores, other[label])} == {
+        metric.label for metric in METRICS if metric.ordered
+    }
 
 
 @settings(max_examples=15)

@@ -40,12 +40,6 @@ def rounding(metric: Metric) -> float:
     return 1e-9 if metric.name == "Q_P" else CLOSED
 
 
-def held_as_float32(metric: Metric) -> float:
-    """Give the relative difference that float32 may make, which holds k / 255 to 6e-8, or 1.5e-5 grey levels."""
-    # Q_M: exponentials of differences in grey levels, each of four pixels. Q_P: correlations of nearly constant maps.
-    return {"Q_M": 5e-5, "Q_P": 1e-5}.get(metric.name, 1e-6)
-
-
 images = arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9))).map(torch.from_numpy)
 
 
@@ -182,7 +176,7 @@ def test_uint8_and_unit_range_are_one_image(metric: Metric, noise: torch.Generat
     exact = metric(*triple)
     double, single = (metric(*(x.to(kind) / 255 for x in triple)) for kind in (torch.float64, torch.float32))
     assert torch.allclose(exact, double, rtol=rounding(metric))
-    assert torch.allclose(exact, single, rtol=held_as_float32(metric))
+    assert torch.allclose(exact, single, rtol=metric.float32)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")

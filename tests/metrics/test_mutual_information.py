@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from fusebench.metrics import cross_entropy as ce
 from fusebench.metrics import mutual_information as m
 from fusebench.metrics.base import Metric
 from torch import Tensor
@@ -26,44 +27,44 @@ def test_divergence_by_hand() -> None:
     # D((1/2, 1/2) || (1/4, 3/4)) = log2(2) / 2 + log2(2/3) / 2; the other source equals f.
     source, fused = levels(4, 4), levels(2, 6)
     expected = (1 - math.log2(1.5)) / 4
-    assert m.cross_entropy(source, fused, fused, prior=0).item() == pytest.approx(expected, rel=CLOSED)
-    assert m.truncated_cross_entropy(source, fused, fused).item() == pytest.approx(expected, rel=CLOSED)
+    assert ce.cross_entropy(source, fused, fused, prior=0).item() == pytest.approx(expected, rel=CLOSED)
+    assert ce.truncated_cross_entropy(source, fused, fused).item() == pytest.approx(expected, rel=CLOSED)
 
 
 def test_divergence_with_half_a_count_by_hand() -> None:
     # 8 pixels and 256 half counts: (4.5, 4.5, 0.5 ...) against (8.5, 0.5, 0.5 ...), over 136.
     expected = 4.5 / 136 * (math.log2(4.5 / 8.5) + math.log2(4.5 / 0.5))
-    assert m.cross_entropy(levels(4, 4), levels(4, 4), levels(8), prior=0.5).item() == pytest.approx(
+    assert ce.cross_entropy(levels(4, 4), levels(4, 4), levels(8), prior=0.5).item() == pytest.approx(
         expected, rel=CLOSED
     )
 
 
 def test_a_missing_level_is_infinite_and_a_new_one_is_not() -> None:
     two, one = levels(4, 4), levels(8)
-    assert m.cross_entropy(two, two, one).item() == math.inf
-    assert m.cross_entropy(one, one, two).item() == pytest.approx(1, rel=CLOSED)
+    assert ce.cross_entropy(two, two, one).item() == math.inf
+    assert ce.cross_entropy(one, one, two).item() == pytest.approx(1, rel=CLOSED)
 
 
 @pytest.mark.parametrize("prior", [0.0, 0.5, 1.0])
 def test_divergence_is_zero_for_equal_histograms_and_positive_elsewhere(prior: float, noise: torch.Generator) -> None:
     x, y = random(noise, 3, 20, 30), random(noise, 3, 20, 30)
     shuffled = x.flatten(1)[:, torch.randperm(600, generator=noise)].view(x.shape)
-    assert torch.allclose(m.cross_entropy(x, x, shuffled, prior), torch.zeros(3, dtype=torch.float64), atol=CLOSED)
-    assert (m.cross_entropy(x, x, y, prior) > 0).all()
+    assert torch.allclose(ce.cross_entropy(x, x, shuffled, prior), torch.zeros(3, dtype=torch.float64), atol=CLOSED)
+    assert (ce.cross_entropy(x, x, y, prior) > 0).all()
 
 
 def test_the_fields_cross_entropy_can_be_negative() -> None:
     # What METRICS' default avoids: only level 0 is in both, and it is more frequent in f.
-    assert m.truncated_cross_entropy(levels(4, 4), levels(4, 4), levels(8)).item() == pytest.approx(-0.5, rel=CLOSED)
-    assert m.cross_entropy(levels(4, 4), levels(4, 4), levels(8)).item() > 0
+    assert ce.truncated_cross_entropy(levels(4, 4), levels(4, 4), levels(8)).item() == pytest.approx(-0.5, rel=CLOSED)
+    assert ce.cross_entropy(levels(4, 4), levels(4, 4), levels(8)).item() > 0
 
 
 def test_a_negative_prior_is_refused() -> None:
     with pytest.raises(ValueError, match="prior=-1"):
-        m.cross_entropy(levels(8), levels(8), levels(8), prior=-1)
+        ce.cross_entropy(levels(8), levels(8), levels(8), prior=-1)
 
 
-@pytest.mark.parametrize("score", [m.cross_entropy, m.truncated_cross_entropy, m.sigmoid_cross_entropy])
+@pytest.mark.parametrize("score", [ce.cross_entropy, ce.truncated_cross_entropy, ce.sigmoid_cross_entropy])
 def test_images_of_two_sizes_are_refused(score: Any) -> None:
     with pytest.raises(ValueError, match="images of one size"):
         score(levels(8), levels(8), levels(10))
@@ -71,9 +72,9 @@ def test_images_of_two_sizes_are_refused(score: Any) -> None:
 
 def test_sigmoid_cross_entropy_knows_black_and_little_else() -> None:
     black, grey, white = (torch.full((1, 4, 4), level, dtype=torch.uint8) for level in (0, 100, 255))
-    assert m.CE_IVIF_ZOO(grey, grey, white).item() == m.CE_IVIF_ZOO(grey, grey, grey).item()
+    assert ce.CE_IVIF_ZOO(grey, grey, white).item() == ce.CE_IVIF_ZOO(grey, grey, grey).item()
     # Target 1/2 and 1/2: f = 0.5 costs ln 2. float32.
-    assert m.sigmoid_cross_entropy(black, black, black).pool().item() == pytest.approx(math.log(2), rel=1e-6)
+    assert ce.sigmoid_cross_entropy(black, black, black).pool().item() == pytest.approx(math.log(2), rel=1e-6)
 
 
 def test_saturation_counts_for_levels_254_and_255_only(noise: torch.Generator) -> None:
@@ -121,8 +122,8 @@ def test_joint_probabilities_are_a_distribution_with_the_images_as_marginals(noi
         (m.MI_TANG, "linfeng_tang", "MI_bits_uint8_saturated", 1e-9),  # 10 digits
         (m.Q_MI, "zhengliu", "Q_MI", 1e-9),
         (m.Q_MI_IVIF_ZOO, "py_ref", "NMI_2MI_over_HA_plus_HB", 1e-9),
-        (m.CE_VIFB, "kien", "cross_entropy", 1e-9),
-        (m.CE_IVIF_ZOO, "ivif_zoo", "CE", 1e-6),  # float32
+        (ce.CE_VIFB, "kien", "cross_entropy", 1e-9),
+        (ce.CE_IVIF_ZOO, "ivif_zoo", "CE", 1e-6),  # float32
     ],
     ids=lambda x: x.label if isinstance(x, Metric) else str(x),
 )
