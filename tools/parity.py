@@ -1,5 +1,7 @@
 """The parity matrix, docs/parity.md, from what the code bases printed: `make parity`."""
 
+import math
+import os
 import sys
 from pathlib import Path
 
@@ -26,12 +28,26 @@ def matrix(peers: Peers) -> str:
         scores = score(*peers.images, profile)
         for label, name in printed.items():
             ours, theirs = scores[label].item(), peers.values[peer][name]
-            difference = f"{abs(ours - theirs) / abs(theirs):.0e}"
+            difference = _below(abs(ours - theirs) / abs(theirs))
             lines.append(f"| {profile} | {name} | {label} | {ours:.7g} | {theirs:.7g} | {difference} |")
             used += [label] if "@" in label else []
     variants = [f"- `{label}`: {sources[label]}" for label in dict.fromkeys(used)]
     return "\n".join([*lines, "", "The variants:", "", *variants]) + "\n"
 
 
+def _below(difference: float) -> str:
+    """Give a power of ten above a difference, whose own digits depend on the processor.
+
+    Examples
+    --------
+    >>> _below(2e-8), _below(4e-4), _below(0.0)
+    ('< 1e-07', '< 1e-03', '< 1e-10')
+    """
+    exponent = math.floor(math.log10(difference)) + 1 if difference else -10
+    return f"< 1e{max(-10, exponent):03d}"
+
+
 if __name__ == "__main__":
+    if not os.environ.get("FUSEBENCH_SHARED"):
+        sys.exit("make parity needs FUSEBENCH_SHARED, the folder of reference values")
     Path(sys.argv[1]).write_text(HEAD + matrix(case("f_avg")), encoding="utf-8")
