@@ -1,7 +1,7 @@
 """Which pairs are of one case (a patient, a scene): as files state it, as names are told to say it, or as guessed."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 # Words for the two ways of naming that are known; any other rule is an expression of its own.
@@ -11,6 +11,7 @@ RULES = {
 }
 NONE = "none"
 SLICES = 200  # more than a case of the atlas has
+SHOWN = 5  # cases that a line names
 
 Cases = dict[tuple[str, str], str | None]
 Say = Callable[[str], None]  # told what a user should know of a guess, in a line
@@ -133,3 +134,25 @@ def _convincing(word: str, found: Sequence[re.Match[str]]) -> bool:
     # Numbers that count scenes go on to 999, or begin alike in each block; heads begin and end at their own slices.
     within = all(0 < number < SLICES for numbers in slices.values() for number in numbers)
     return word != "atlas" or (within and any(numbers != several[0] for numbers in several))
+
+
+def understood(pairs: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Say what pairs there are, a line for each kind; of each pair its kind and case are given.
+
+    Examples
+    --------
+    >>> understood([("CT-MRI", "2"), ("CT-MRI", "2"), ("CT-MRI", "16"), ("PET-MRI", None)])
+    ['CT-MRI: 3 pairs, 2 cases: 2 (2), 16 (1)', 'PET-MRI: 1 pair, cases unknown, so each pair counts as one']
+    """
+    kinds: dict[str, dict[str | None, int]] = {}
+    for kind, case in pairs:
+        cases = kinds.setdefault(kind, {})
+        cases[case] = cases.get(case, 0) + 1
+    lines = []
+    for kind, cases in kinds.items():
+        count, known = sum(cases.values()), [f"{case} ({number})" for case, number in cases.items() if case is not None]
+        more = f", and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        said = f"{len(known)} case{'s' * (len(known) != 1)}: {', '.join(known[:SHOWN])}{more}"
+        unknown = "cases unknown, so each pair counts as one"
+        lines.append(f"{kind}: {count} pair{'s' * (count != 1)}, {said if known else unknown}")
+    return lines

@@ -117,6 +117,7 @@ def bench_(
     """
     from fusebench.bench.catalogue import beside, suite_of
     from fusebench.bench.suite import narrowed
+    from fusebench.datasets.cases import understood
 
     check_device(device)
     if name is not None and suite is not None:
@@ -125,6 +126,10 @@ def bench_(
     chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published, cnn_file=weights)
     if external is not None:
         chosen = beside(chosen, external, notice)
+    if data is not None:
+        entries = dict.fromkeys(entry for table in chosen.values() for entry in table.entries)
+        for line in understood((entry.kind, entry.case) for entry in entries):
+            notice(line)
     chosen = {
         key: dataclasses.replace(table, fusers=tuple(with_weights(fuser, vgg16, weights) for fuser in table.fusers))
         for key, table in narrowed(chosen, metrics, methods, kinds).items()

@@ -42,6 +42,7 @@ def data_check_(
     """
     import dataclasses
 
+    from fusebench.datasets.cases import understood
     from fusebench.datasets.inspection import check
     from tabulate import tabulate
 
@@ -69,6 +70,8 @@ def data_check_(
         say(tabulate(lines, headers=headers, disable_numparse=True))
         for problem in problems:
             say(one_line(problem))
+    for line in understood((row.kind, row.case) for row in rows):
+        say(line, err=True)
     say(f"{len(rows)} pairs read, {len(problems)} problems", err=True)
     if problems:
         raise typer.Exit(1)

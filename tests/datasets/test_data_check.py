@@ -75,7 +75,7 @@ def test_mutual_information_is_what_it_is_in_closed_form() -> None:
 def test_registered_pairs_pass(layout: Path, command: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = command(layout)
     assert code == 0
-    assert err == "3 pairs read, 0 problems\n"
+    assert err == "CT-MRI: 3 pairs, cases unknown, so each pair counts as one\n3 pairs read, 0 problems\n"
     assert [line.split()[0] for line in out.splitlines()[2:]] == ["CT-MRI/0", "CT-MRI/20", "CT-MRI/40"]
     assert "128 x 128" in out
 
@@ -118,7 +118,7 @@ def test_every_problem_is_listed_and_the_exit_code_is_1(
     assert len(report["problems"]) == len(expected), report["problems"]
     for problem, part in zip(report["problems"], expected, strict=True):
         assert part in problem
-    assert err == "9 pairs read, 9 problems\n"
+    assert err == "CT-MRI: 9 pairs, cases unknown, so each pair counts as one\n9 pairs read, 9 problems\n"
     shifted = next(pair for pair in report["pairs"] if pair["name"] == "shifted")
     assert (shifted["shift"]["dy"], shifted["shift"]["dx"]) == (5, -4)
 
@@ -146,7 +146,7 @@ def test_structure_is_checked_to_the_end(layout: Path, command: Callable[..., tu
         "lonely",
     ]
     assert code == 1
-    assert err == "3 pairs read, 7 problems\n"
+    assert err == "CT-MRI: 3 pairs, cases unknown, so each pair counts as one\n3 pairs read, 7 problems\n"
     for problem, part in zip(problems, [*expected, "X-Y/Y: no images"], strict=True):
         assert part in problem
     assert "\x1b" not in out
