@@ -50,6 +50,7 @@ readme: .venv     ## write the README's tables and picture anew, from runs on th
 	.venv/bin/fusebench bench --methods $(PAPER) --out build/readme
 	$(if $(REAL),.venv/bin/fusebench bench --methods $(PAPER) --data "$(REAL)" --published --out build/real)
 	.venv/bin/python tools/readme.py build/readme README.md $(if $(REAL),build/real)
+	.venv/bin/python tools/screenshot.py build/readme/report.html docs/page.png
 
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
