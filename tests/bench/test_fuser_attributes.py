@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-import torch
 from fusebench.bench.engine import run, store
 from fusebench.bench.engine.keys import Keys
 from fusebench.bench.gate.changes import stated
@@ -17,15 +16,10 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.base import Trace, label
 from fusebench.metrics.spatial_frequency import SF
 from torch import Tensor
-from weighted_for_tests import Weighted
+from weighted_for_tests import Weighted, read_one
 
 # pytest rewrites the fusers of this module, which is then not what its file says.
 pytestmark = pytest.mark.filterwarnings("ignore:approaches. no file has the code that runs")
-
-
-def read_one(name: str = "p") -> Pair:
-    a, b = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(0))
-    return Pair(a, b, "CT-MRI", name, None)
 
 
 def scored(fuser: object, out: Path, **options: int) -> dict[str, float]:
@@ -88,7 +82,10 @@ def test_a_drift_is_the_tolerance_of_the_rows_scores() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_the_file_that_a_field_names_is_read_in_the_workers(tmp_path: Path, jobs: int) -> None:
+def test_the_file_that_a_field_names_is_read_in_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)  # workers are told this path
     # Two fusers, since one task would keep the run in this process.
     (tmp_path / "w").write_text("0.75")
     fuser = Weighted(weights_file=str(tmp_path / "w"))
