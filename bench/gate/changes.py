@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEY = [*Score._fields[:-1]]
+Key = tuple[str, str, str, str]  # kind, pair, and the labels of fuser and metric
 Tolerance = Callable[[str, str], float]  # of the labels of fuser and metric
 
 # A score is a sum of terms, which are about 1 in its unit: a similarity, a bit, a grey level. Each term is rounded by
@@ -30,7 +31,7 @@ ROUNDING = 1e-9
 class Change(NamedTuple):
     """A score on two sides, None where a side lacks it."""
 
-    key: tuple[str, ...]  # the fields of `Score` but the score
+    key: Key
     before: float | None
     after: float | None
     allowed: float
@@ -38,14 +39,12 @@ class Change(NamedTuple):
     @property
     def fuser_and_metric(self) -> tuple[str, str]:
         """Labels of the fuser and the metric."""
-        named = dict(zip(KEY, self.key, strict=True))
-        return named["fuser"], named["metric"]
+        return self.key[2:]
 
     @property
     def item(self) -> tuple[str, str, str]:
         """Kind, pair and label of the fuser, as `Failure` has them."""
-        named = dict(zip(KEY, self.key, strict=True))
-        return named["kind"], named["pair"], named["fuser"]
+        return self.key[:3]
 
     @property
     def size(self) -> float:
@@ -112,14 +111,8 @@ def changes(before: "pd.DataFrame", after: "pd.DataFrame", tolerance: Tolerance)
     """
     sides = [table.set_index(KEY).score for table in (before, after)]
     old, new = (dict(zip(side.index, side.astype(float), strict=True)) for side in sides)
-    found = [
-        Change(key, old.get(key), new.get(key), tolerance(*_labels(key))) for key in sorted(old.keys() | new.keys())
-    ]
+    found = [Change(key, old.get(key), new.get(key), tolerance(*key[2:])) for key in sorted(old.keys() | new.keys())]
     return [one for one in found if one.size > one.allowed]
-
-
-def _labels(key: tuple[str, ...]) -> tuple[str, str]:
-    return Change(key, None, None, 0.0).fuser_and_metric
 
 
 class Group(NamedTuple):
@@ -160,7 +153,7 @@ def markdown(found: Sequence[Change]) -> str:
         worst = group.changes[0]
         sides = ["" if side is None else f"{side:.6g}" for side in (worst.before, worst.after)]
         size = f"{100 * worst.size:.3g} %" if math.isfinite(worst.size) else ""
-        where = " ".join(part for name, part in zip(KEY, worst.key, strict=True) if name not in {"fuser", "metric"})
+        where = " ".join(worst.key[:2])
         rows.append([group.fuser, group.metric, len(group.changes), where, *sides, size])
     headers = ["method", "metric", "scores", "largest on", "before", "after", "change"]
     return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True)

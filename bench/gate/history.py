@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from fusebench.bench.engine.store import Score, parse_rows
-from fusebench.bench.gate.changes import KEY, Change, Tolerance, change, changes, git
+from fusebench.bench.gate.changes import KEY, Change, Key, Tolerance, change, changes, git
 
 FORMAT = "%x1e%h%x1f%cs%x1f%s%x1f%D"  # a commit: hash, date, subject, and the names that point to it
 
@@ -79,8 +79,8 @@ def drifts(steps: Sequence[Step], tolerance: Tolerance) -> list[Drift]:
     start = max((n for n, step in enumerate(steps) if step.anchor), default=0)
     since = steps[start].anchor or steps[start].commit
     anchor = dict(zip(map(tuple, steps[start].scores[KEY].to_numpy()), steps[start].scores.score, strict=True))
-    sums: dict[tuple[str, ...], float] = {}
-    commits: dict[tuple[str, ...], list[str]] = {}
+    sums: dict[Key, float] = {}
+    commits: dict[Key, list[str]] = {}
     for step in steps[start + 1 :]:
         for one in step.changes:
             if one.before is not None and one.after is not None and one.size <= tolerance(*one.fuser_and_metric):
@@ -89,7 +89,7 @@ def drifts(steps: Sequence[Step], tolerance: Tolerance) -> list[Drift]:
     found = []
     for key, moved in sums.items():
         if (first := anchor.get(key)) is not None:
-            drifted = Change(key, first, first + moved, tolerance(*Change(key, None, None, 0.0).fuser_and_metric))
+            drifted = Change(key, first, first + moved, tolerance(*key[2:]))
             if change(first, first + moved) > drifted.allowed:
                 found.append(Drift(drifted, since, commits[key]))
     return sorted(found, key=lambda drift: -drift.change.size)
