@@ -1,5 +1,6 @@
 """Which method is best, and is the difference real? The ranks of a run's methods, their intervals and the tests."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write(results: Results, reference: str | None = None) -> list[str]:
+Ranked = Mapping[str, list[Ranking]]  # of each table, by its name
+
+
+def of(results: Results) -> Ranked:
+    """Rank the methods of every table (`rankings`); the bootstrap takes a second for a hundred rankings."""
+    return {table.name: rankings(results, table) for table in results.tables}
+
+
+def write(results: Results, ranked: Ranked, reference: str | None = None) -> list[str]:
     """Write the ranks of each table, `tables/TABLE.ranks.md` and `.csv`, and `figures/ranks-TABLE.png` and `.pdf`.
 
     Nothing of a table with fewer than two cases or two methods that are complete (`statistics.Cell`). The CSV has every
@@ -22,6 +31,8 @@ def write(results: Results, reference: str | None = None) -> list[str]:
     ----------
     results
         The run.
+    ranked
+        Its rankings, `of(results)`.
     reference
         Label of a method; each other one's p-value against it is printed.
 
@@ -40,7 +51,7 @@ def write(results: Results, reference: str | None = None) -> list[str]:
         raise ValueError(f"--reference {reference}: no method; there are {', '.join(dict.fromkeys(known))}")
     texts = []
     for table in results.tables:
-        found = rankings(results, table)
+        found = ranked[table.name]
         if shown := [r for r in found if r.metric in table.shown]:
             frame(found).to_csv(results.folder / "tables" / f"{table.name}.ranks.csv", index=False, lineterminator="\n")
             texts.append(markdown(results, table, shown, reference))

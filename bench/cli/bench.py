@@ -345,8 +345,9 @@ def _reports(
     found = results.read(out)
     texts = [*tables.write(found, spread), rankings.write(found)]
     figures.write(found, paper.FIGURES, losses_of=paper.LOSSES, features_of=paper.BY_LAYER, grey=grey)
-    texts += ranks.write(found, reference)
-    page.write(found, inline=inline)
+    ranked = ranks.of(found)
+    texts += ranks.write(found, ranked, reference)
+    page.write(found, ranked, inline=inline)
     return [text for text in texts if text]
 
 

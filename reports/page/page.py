@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from fusebench.reports import ranks, tables
 from fusebench.reports.page import charts
+from fusebench.reports.ranks import Ranked
 from fusebench.reports.results import Fuser, Metric, Results, Table
 from fusebench.reports.statistics import Cell, Ranking, aggregate
 
@@ -20,7 +21,7 @@ SIDE = 256  # pixels of an image in the page, where there are few
 PIXELS = 256 * 256 * 150  # that the page holds in all; packed without loss they are some 8 MB
 
 
-def write(results: Results, *, inline: bool = False) -> Path:
+def write(results: Results, ranked: Ranked, *, inline: bool = False) -> Path:
     """Write `report.html` into the folder of a run; return its path.
 
     The page needs no network and nothing beside it. It holds its images at up to 256 pixels, fewer where there are more
@@ -30,20 +31,22 @@ def write(results: Results, *, inline: bool = False) -> Path:
     ----------
     results
         The run.
+    ranked
+        Its rankings, `ranks.of(results)`.
     inline
         Hold every image in full.
     """
     path = results.folder / PAGE
-    path.write_text(render(results, inline=inline), encoding="utf-8")
+    path.write_text(render(results, ranked, inline=inline), encoding="utf-8")
     return path
 
 
-def render(results: Results, *, inline: bool = False) -> str:
+def render(results: Results, ranked: Ranked, *, inline: bool = False) -> str:
     """Give the text of the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     here = Path(__file__).parent
-    names = Environment(
+    environment = Environment(
         loader=PackageLoader("fusebench.reports.page", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -51,7 +54,7 @@ def render(results: Results, *, inline: bool = False) -> str:
         lstrip_blocks=True,
     )
     said = results.provenance
-    return names.get_template("page.html").render(
+    return environment.get_template("page.html").render(
         css=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         data=script_json(_data(results, inline=inline)),
@@ -60,7 +63,7 @@ def render(results: Results, *, inline: bool = False) -> str:
         synthetic=any(pair.synthetic for pair in results.pairs.values()),
         counts=_counts(results),
         failures=results.failures,
-        tables=[_table(results, table) for table in results.tables],
+        tables=[_table(results, table, ranked[table.name]) for table in results.tables],
         losses=charts.losses(results),
         command=shlex.join(said["request"]["command"]),
         provenance=json.dumps({k: v for k, v in said.items() if k not in {"tables", "pairs"}}, indent=2),
@@ -86,10 +89,10 @@ def _counts(results: Results) -> dict[str, int]:
     return {"pairs": len(results.pairs), "cases": len(cases), "methods": len(methods), "failed": len(results.failures)}
 
 
-def _table(results: Results, table: Table) -> dict[str, Any]:
+def _table(results: Results, table: Table, rankings: list[Ranking]) -> dict[str, Any]:
     """Give what the template shows of a table."""
     cells = aggregate(results, table)
-    found = {ranking.metric.label: ranking for ranking in ranks.rankings(results, table)}
+    found = {ranking.metric.label: ranking for ranking in rankings}
     seconds = results.seconds_of(table)
     shown = {metric.label for metric in table.shown}
     families: dict[str, list[Metric]] = {}

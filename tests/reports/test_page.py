@@ -17,7 +17,7 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.fusers.pixel.trivial import Average, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.profiles import PROFILES, chosen
-from fusebench.reports import results
+from fusebench.reports import ranks, results
 from fusebench.reports.page import charts, page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -50,7 +50,7 @@ def suite() -> Suite:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     run.run(suite(), out, name="mine")
-    page.write(results.read(out))
+    write(out)
     return out
 
 
@@ -62,6 +62,11 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+def write(folder: Path, *, inline: bool = False) -> None:
+    found = results.read(folder)
+    page.write(found, ranks.of(found), inline=inline)
 
 
 class Opened:
@@ -285,12 +290,12 @@ def test_the_full_images_beside_the_page_are_shown(browser: Any, tmp_path: Path)
     entry = Entry("CT-MRI", "1", "1", lambda: Pair(torch.eye(300), torch.eye(300).flip(0), "CT-MRI", "1", "1"))
     shown = PROFILES["seed"][1:2]
     run.run({"t": Table("x", (SourceA(), SourceB()), (entry,), shown)}, tmp_path, name="x")
-    page.write(results.read(tmp_path))
+    write(tmp_path)
     found = Opened(browser, tmp_path / page.PAGE)
     found.tab.wait_for_function("Object.values(state.images).every((i) => i.full && i.full.naturalWidth === 300)")
     assert found.tab.evaluate("state.images[0].small.naturalWidth") == 256
     found.tab.context.close()
-    page.write(results.read(tmp_path), inline=True)
+    write(tmp_path, inline=True)
     shutil.rmtree(tmp_path / "fused")
     found = Opened(browser, tmp_path / page.PAGE)
     assert found.tab.evaluate("state.images[0].small.naturalWidth") == 300

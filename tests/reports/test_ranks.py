@@ -15,6 +15,10 @@ SF = {"label": "SF", "family": "gradient", "unit": "", "higher_is_better": True,
 Q_CV = {"label": "Q_CV", "family": "perception", "unit": "", "higher_is_better": False, "digits": 1, "source": "x"}
 
 
+def write(results: Results, reference: str | None = None) -> list[str]:
+    return ranks.write(results, ranks.of(results), reference)
+
+
 def run(folder: Path, cases: int, methods: Sequence[str] = ("a_<b>", "good", "bad")) -> Results:
     """Write a run in which "good" is always best, "bad" always worst, and lower is better in the second metric."""
     value = {"good": 3.0, "bad": 1.0}
@@ -44,7 +48,7 @@ def run(folder: Path, cases: int, methods: Sequence[str] = ("a_<b>", "good", "ba
 
 
 def test_the_order_its_intervals_and_the_tests_are_said(tmp_path: Path) -> None:
-    (text,) = ranks.write(run(tmp_path, 8), "good")
+    (text,) = write(run(tmp_path, 8), "good")
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if line.startswith("|")}
     assert [cell.strip() for cell in rows["good"]] == ["1", ""]
     # Two tests against "good", each with the smallest p-value that 8 cases can have.
@@ -62,13 +66,13 @@ def test_the_order_its_intervals_and_the_tests_are_said(tmp_path: Path) -> None:
 
 
 def test_too_few_cases_are_not_tested(tmp_path: Path) -> None:
-    (text,) = ranks.write(run(tmp_path / "few", 3), "good")
+    (text,) = write(run(tmp_path / "few", 3), "good")
     assert "p, SF" not in text
     assert "- against good: over 3 independent cases Wilcoxon's test, corrected for 2 tests, cannot" in text
-    assert ranks.write(run(tmp_path / "one", 1)) == []
+    assert write(run(tmp_path / "one", 1)) == []
     assert not (tmp_path / "one" / "tables" / "t.ranks.md").exists()
 
 
 def test_a_reference_is_a_method_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--reference nsct: no method; there are a_<b>, good, bad"):
-        ranks.write(run(tmp_path, 3), "nsct")
+        write(run(tmp_path, 3), "nsct")
