@@ -11,8 +11,8 @@ from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, stdout, stderr."""
-    # --vgg16 and --weights set them for the process; this takes them back when the test ends.
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # starting workers would take longer than the work
+    # Weights that somebody has are not those of the tests.
     monkeypatch.setenv(vgg16_weights.VARIABLE, "")
     monkeypatch.setenv(multifocus_weights.VARIABLE, "")
 

@@ -1,14 +1,12 @@
 """Witnesses: `fusebench score` inside masks and of colour prints what the metrics give for the same pixels."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fusebench.bench import cli
 from fusebench.metrics import base, chroma
 from fusebench.metrics.foreground import foreground
 from fusebench.metrics.profiles import PROFILES, score
@@ -20,16 +18,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `fusebench score`, or explain where that is named, in this process: exit code, stdout, stderr."""
+def command(command: Run) -> Run:
+    """Run `fusebench score`, or explain where that is named: exit code, stdout, stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        named = arguments if arguments[0] == "explain" else ("score", *arguments)
-        monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, named)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return int(stop.value.code or 0), out.out, out.err
+        return command(*arguments) if arguments[0] == "explain" else command("score", *arguments)
 
     return run
 
