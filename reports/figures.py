@@ -93,7 +93,7 @@ def features(results: Results, table: Table) -> "Figure":
         most = np.maximum(np.max([m.max(axis=(1, 2)) for m in maps.values()], axis=0), 1e-9)[:, None, None]
         for ax, (name, channels) in zip(row, maps.items(), strict=False):
             _show(ax, _mosaic(channels / most), f"{names.get(name, name)}, {layer}", most=1)
-        _show(row[-1], _read(results.image(pair, f"vgg16[layer={layer}]")), f"fused at {layer}")
+        _show(row[-1], read(results.image(pair, f"vgg16[layer={layer}]")), f"fused at {layer}")
     _title(figure, f"Features (16 strongest channels), {_pair(results, pair)}")
     return figure
 
@@ -124,7 +124,7 @@ def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None 
     figure = figure_of(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
     _title(figure, f"{table.title}, {_pair(results, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    sources = [_read(path) for label in modalities if (path := results.image(pair, label)).exists()]
+    sources = [read(path) for label in modalities if (path := results.image(pair, label)).exists()]
     if box is None and len(sources) == 2 and min(height, width) >= 2 * INSET:
         box = busiest(sources)
     for ax in axes:
@@ -138,13 +138,13 @@ def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None 
         if not path.exists():
             ax.set_title(f"{label} (failed)", fontsize=8, parse_math=False)
             continue
-        _show(ax, _read(path), f"{label} ({modalities[label]})" if label in modalities else label)
+        _show(ax, read(path), f"{label} ({modalities[label]})" if label in modalities else label)
         caption = "  ".join(
             f"{m.label} {results.scores.get((*pair, label, m.label), math.nan):.4g}" for m in table.shown[:3]
         )
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
         if box is not None:
-            _enlarge(ax, _read(path), box)
+            _enlarge(ax, read(path), box)
     return figure
 
 
@@ -232,11 +232,15 @@ def _show(ax: "Axes", image: npt.NDArray[Any], title: str, most: float = 255) ->
     ax.axis("off")
 
 
-def _read(path: Path) -> npt.NDArray[np.uint8]:
+def read(path: Path) -> npt.NDArray[np.uint8]:
+    """Read an image of a run. Raises ValueError, naming the file, if it is damaged."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        return np.asarray(image)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: is damaged ({error}); run it again") from error
 
 
 def _mosaic(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

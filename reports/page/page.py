@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fusebench.reports import ranks, tables
+from fusebench.bench.engine.store import RUN
+from fusebench.reports import figures, ranks, tables
 from fusebench.reports.page import charts
 from fusebench.reports.ranks import Ranked
 from fusebench.reports.results import Fuser, Metric, Results, Table
@@ -54,18 +55,24 @@ def render(results: Results, ranked: Ranked, *, inline: bool = False) -> str:
         lstrip_blocks=True,
     )
     said = results.provenance
+    try:
+        suite, written, command = said["suite"], said["written"], said["request"]["command"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{results.folder / RUN}: was not written by this version ({error!r}); run it again"
+        ) from error
     return environment.get_template("page.html").render(
         css=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         data=script_json(_data(results, inline=inline)),
-        suite=said["suite"],
-        written=said["written"],
+        suite=suite,
+        written=written,
         synthetic=any(pair.synthetic for pair in results.pairs.values()),
         counts=_counts(results),
         failures=results.failures,
         tables=[_table(results, table, ranked[table.name]) for table in results.tables],
         losses=charts.losses(results),
-        command=shlex.join(said["request"]["command"]),
+        command=shlex.join(command),
         provenance=json.dumps({k: v for k, v in said.items() if k not in {"tables", "pairs"}}, indent=2),
         metrics=sorted({m.label: m for table in results.tables for m in table.metrics}.values()),
     )
@@ -201,10 +208,10 @@ def _picture(path: Path, side: int | None) -> str:
     """Give an image as a data URI, losslessly packed, no side longer than `side`."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        if side is not None and max(image.size) > side:
-            image.thumbnail((side, side), Image.Resampling.BOX)
-        return packed(np.asarray(image))
+    image = Image.fromarray(figures.read(path))
+    if side is not None and max(image.size) > side:
+        image.thumbnail((side, side), Image.Resampling.BOX)
+    return packed(np.asarray(image))
 
 
 def packed(image: npt.NDArray[np.uint8]) -> str:

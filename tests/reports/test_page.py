@@ -137,6 +137,20 @@ def test_the_data_are_every_score_and_image(folder: Path) -> None:
     assert data["pairs"][2]["name"] == HOSTILE
 
 
+def test_a_damaged_run_is_named(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    image = out / "fused" / "CT-MRI" / "average" / "1.png"
+    image.write_bytes(image.read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"average/1\.png: is damaged"):
+        write(out)
+    said = json.loads((folder / "run.json").read_text())
+    del said["request"]
+    (out / "run.json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match=r"run\.json: was not written by this version"):
+        write(out)
+
+
 @pytest.mark.parametrize("shape", [(5, 7), (6, 4, 3)])
 def test_packed_pixels_are_the_same(shape: tuple[int, ...]) -> None:
     import base64
