@@ -72,6 +72,15 @@ class Results:
     pairs: Mapping[tuple[str, str], Pair]
     provenance: Mapping[str, Any]
 
+    @property
+    def made(self) -> tuple[str, str, tuple[str, ...]]:
+        """The suite, when it was run, and the command. Raises ValueError if `run.json` does not say so."""
+        said = self.provenance
+        try:
+            return said["suite"], said["written"], tuple(said["request"]["command"])
+        except (KeyError, TypeError) as error:
+            raise _foreign(self.folder, error) from error
+
     @cached_property
     def scores(self) -> "pd.Series[float]":
         """The scores, by kind, pair, fuser and metric."""
@@ -228,5 +237,9 @@ def read(folder: Path) -> Results:
             for name, pair in listed.items()
         }
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ValueError(f"{folder / store.RUN}: was not written by this version ({error!r}); run it again") from error
+        raise _foreign(folder, error) from error
     return Results(folder, tables, pairs, said)
+
+
+def _foreign(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder / store.RUN}: was not written by this version ({error!r}); run it again")

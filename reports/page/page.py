@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fusebench.bench.engine.store import RUN
 from fusebench.reports import figures, ranks, tables
 from fusebench.reports.page import charts
 from fusebench.reports.ranks import Ranked
@@ -54,13 +53,7 @@ def render(results: Results, ranked: Ranked, *, inline: bool = False) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    said = results.provenance
-    try:
-        suite, written, command = said["suite"], said["written"], said["request"]["command"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{results.folder / RUN}: was not written by this version ({error!r}); run it again"
-        ) from error
+    suite, written, command = results.made
     return environment.get_template("page.html").render(
         css=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
@@ -73,7 +66,7 @@ def render(results: Results, ranked: Ranked, *, inline: bool = False) -> str:
         tables=[_table(results, table, ranked[table.name]) for table in results.tables],
         losses=charts.losses(results),
         command=shlex.join(command),
-        provenance=json.dumps({k: v for k, v in said.items() if k not in {"tables", "pairs"}}, indent=2),
+        provenance=json.dumps({k: v for k, v in results.provenance.items() if k not in {"tables", "pairs"}}, indent=2),
         metrics=sorted({m.label: m for table in results.tables for m in table.metrics}.values()),
     )
 
