@@ -37,6 +37,7 @@ def read_triple(a: Path, b: Path, fused: Path, reading: Reading = AS_STATED, say
         If a file cannot be read, the three are not of one size, or a place that is stated is not that of the sources;
         the message names it.
     """
+    a, b, fused = (formats.numbered(path, reading) for path in (a, b, fused))
     b, fused = formats.counterpart(a, b), formats.counterpart(a, fused)
     pair = formats.read_pair(a, b, "score", reading=reading, say=say)
     grey, chroma_of_fused = formats.read_beside(a, fused, "fused", reading, say)
@@ -45,15 +46,15 @@ def read_triple(a: Path, b: Path, fused: Path, reading: Reading = AS_STATED, say
         raise ValueError(f"{fused}: {sizes[0]} pixels, but its sources are {sizes[1]}")
     luma = quantise(pair.a)[None], quantise(pair.b)[None], quantise(grey)[None]
     colour = (
-        _channels(a, luma[0], coloured="a" in pair.coloured),
-        _channels(b, luma[1], coloured="b" in pair.coloured),
-        _channels(fused, luma[2], coloured=chroma_of_fused is not None),
+        _channels(a, luma[0], reading, coloured="a" in pair.coloured),
+        _channels(b, luma[1], reading, coloured="b" in pair.coloured),
+        _channels(fused, luma[2], reading, coloured=chroma_of_fused is not None),
     )
     return Triple(luma, colour)
 
 
-def _channels(path: Path, grey: Tensor, *, coloured: bool) -> Tensor:
-    return formats.channels(path)[None] if coloured else grey[None].expand(-1, 3, -1, -1)
+def _channels(path: Path, grey: Tensor, reading: Reading, *, coloured: bool) -> Tensor:
+    return formats.channels(path, reading)[None] if coloured else grey[None].expand(-1, 3, -1, -1)
 
 
 def read_mask(mask: str, triple: Triple, source: Path, reading: Reading = AS_STATED, say: Say = silent) -> Tensor:

@@ -59,6 +59,13 @@ class Place(NamedTuple):
     spacing: npt.NDArray[np.float64] | None
 
 
+class Facts(NamedTuple):
+    """The height and width of a file's pixels, and what they are, such as MONOCHROME2."""
+
+    size: tuple[int, int]
+    photometric: str
+
+
 class Series(NamedTuple):
     """The slices of a series in the order of their heights in mm along the normal, and what it belongs to."""
 
@@ -96,6 +103,11 @@ def places(path: Path, frame: int | None = None) -> list[Place]:
         ]
 
     return _guarded(path, find)
+
+
+def axes(path: Path, frame: int) -> npt.NDArray[np.float64] | None:
+    """Give the directions in which a row and a column of a frame run, (2, 3), LPS; None where the header says not."""
+    return places(path, frame)[0].axes
 
 
 def compare(first: Path, second: Path, frames: tuple[int | None, int | None] = (None, None)) -> list[str]:
@@ -215,6 +227,64 @@ def depth(path: Path) -> str:
     return _guarded(path, say)
 
 
+def facts(path: Path) -> Facts:
+    """Read how large a file's pixels are and what they show. Raises ValueError, naming the file."""
+
+    def find() -> Facts:
+        header = _header(path)
+        return Facts((int(header.Rows), int(header.Columns)), str(header.PhotometricInterpretation))
+
+    return _guarded(path, find)
+
+
+def window(path: Path) -> Window | None:
+    """Give the values that are black and white by a header: of its first linear window, or of 8 bits not rescaled.
+
+    None where it has neither. Raises ValueError, naming the file.
+    """
+
+    def find() -> Window | None:
+        ds, _ = _stored(path)
+        given = [_where(ds, 1, "FrameVOILUTSequence", keyword) for keyword in WINDOW]
+        if not all(given):
+            bits = int(ds.get("BitsStored", ds.BitsAllocated))
+            plain = bits <= 8 and not ds.PixelRepresentation and not _is_rescaled(ds)
+            return Window(0, 2**bits - 1) if plain and not any(given) else None
+        center, width = (_first(cast("Dataset", seen)[key].value) for seen, key in zip(given, WINDOW, strict=True))
+        function = str(cast("Dataset", given[0]).get("VOILUTFunction") or "LINEAR")
+        if function == "LINEAR_EXACT" and width > 0:
+            return Window(center - width / 2, center + width / 2)
+        return _linear(center, width) if function == "LINEAR" and width > 1 else None
+
+    return _guarded(path, find)
+
+
+def values(path: Path) -> npt.NDArray[np.float32]:
+    """Read the values of a grey image as its header rescales them, (H, W); NaN where it says padding.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds several frames; the message names it.
+    """
+
+    def find() -> npt.NDArray[np.float32]:
+        if (count := int(_header(path).get("NumberOfFrames") or 1)) > 1:
+            raise ValueError(f"it holds {count} frames; a slice of a series has one")
+        ds, pixels = _stored(path)
+        rescaled = _rescaled(pixels, ds, 1).astype(np.float32)
+        return np.where(_padding(pixels, ds), np.float32(np.nan), rescaled)
+
+    return _guarded(path, find)
+
+
+def uptake(path: Path) -> float:
+    """Give what the values of a PET image are multiplied with to be SUV (`suv.factor`). Raises ValueError."""
+    from pydicom import dcmread
+
+    return _guarded(path, lambda: suv.factor(dcmread(path, stop_before_pixels=True, specific_tags=list(suv.ELEMENTS))))
+
+
 def read(
     path: Path, frame: int = 1, window: Window | None = None, table: str | None = None
 ) -> tuple[Tensor, Tensor | None]:
@@ -241,11 +311,11 @@ def read(
     return _guarded(path, lambda: _read(path, frame, window, table))
 
 
-def _read(path: Path, frame: int, window: Window | None, table: str | None) -> tuple[Tensor, Tensor | None]:
+def _stored(path: Path, frame: int = 1, elements: Sequence[str] = ()) -> tuple["Dataset", npt.NDArray[Any]]:
+    """Read a frame's pixels as they are stored, and what the header says of them and of more elements."""
     from pydicom import Dataset
     from pydicom.datadict import tag_for_keyword
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
 
     count = int(_header(path).get("NumberOfFrames") or 1)
@@ -258,10 +328,16 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
             "pylibjpeg-libjpeg pylibjpeg-openjpeg` brings one"
         )
     ds = Dataset()
-    # What an uptake is computed with tells of the patient, and is read for that alone.
-    elements = (*FUNCTIONAL_GROUPS, *(suv.ELEMENTS if window and window.unit else ()))
-    tags = [cast("int", tag_for_keyword(keyword)) for keyword in elements]
+    tags = [cast("int", tag_for_keyword(keyword)) for keyword in (*FUNCTIONAL_GROUPS, *elements)]
     pixels = pixel_array(path, ds_out=ds, specific_tags=tags, index=frame - 1)
+    return ds, pixels
+
+
+def _read(path: Path, frame: int, window: Window | None, table: str | None) -> tuple[Tensor, Tensor | None]:
+    from pydicom.pixels.processing import apply_color_lut
+
+    # What an uptake is computed with tells of the patient, and is read for that alone.
+    ds, pixels = _stored(path, frame, suv.ELEMENTS if window and window.unit else ())
     if (kind := str(ds.PhotometricInterpretation)).startswith("MONOCHROME"):
         grey = _grey(pixels, ds, frame, window)
         grey = 1 - grey if kind == "MONOCHROME1" else grey
@@ -281,14 +357,7 @@ def _read(path: Path, frame: int, window: Window | None, table: str | None) -> t
 
 
 def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | None) -> Tensor:
-    little = bool(ds.file_meta.TransferSyntaxUID.is_little_endian)
-    values: npt.NDArray[Any] = stored
-    rescale = _where(ds, frame, "PixelValueTransformationSequence", "RescaleSlope")
-    units = rescale is not None and (rescale.RescaleSlope, rescale.get("RescaleIntercept", 0)) != (1, 0)
-    if ds.get("ModalityLUTSequence"):
-        values, units = _look_up(stored, ds.ModalityLUTSequence[0], little=little)[0], True
-    elif rescale is not None:
-        values = stored * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept", 0))
+    values = _rescaled(stored, ds, frame)
     if window:
         return window(values * suv.factor(ds) if window.unit else values)
     given = [_where(ds, frame, "FrameVOILUTSequence", keyword) for keyword in WINDOW]
@@ -299,13 +368,30 @@ def _grey(stored: npt.NDArray[Any], ds: "Dataset", frame: int, window: Window | 
         center, width = (_first(seen[key].value) for key in WINDOW)
         return _windowed(values, center, width, str(seen.get("VOILUTFunction") or "LINEAR"))
     if ds.get("VOILUTSequence"):
-        levels, depth_of_levels = _look_up(values, ds.VOILUTSequence[0], little=little)
+        levels, depth_of_levels = _look_up(values, ds.VOILUTSequence[0], ds)
         return Window(0, 2**depth_of_levels - 1)(levels)
     bits = int(ds.get("BitsStored", ds.BitsAllocated))
-    if bits <= 8 and not units:
+    if bits <= 8 and not _is_rescaled(ds, frame):
         low = -(2 ** (bits - 1)) if ds.PixelRepresentation else 0
         return Window(low, low + 2**bits - 1)(values)
     raise ValueError(f"its header has no window; {CURE}")
+
+
+def _rescaled(stored: npt.NDArray[Any], ds: "Dataset", frame: int) -> npt.NDArray[Any]:
+    """Send stored values through the modality's table or rescale, PS3.3 C.11.1."""
+    if ds.get("ModalityLUTSequence"):
+        return _look_up(stored, ds.ModalityLUTSequence[0], ds)[0]
+    if rescale := _where(ds, frame, "PixelValueTransformationSequence", "RescaleSlope"):
+        scaled: npt.NDArray[Any] = stored * float(rescale.RescaleSlope) + float(rescale.get("RescaleIntercept", 0))
+        return scaled
+    return stored
+
+
+def _is_rescaled(ds: "Dataset", frame: int = 1) -> bool:
+    """Say whether the values of a frame are not the stored ones."""
+    rescale = _where(ds, frame, "PixelValueTransformationSequence", "RescaleSlope")
+    scale = None if rescale is None else (rescale.RescaleSlope, rescale.get("RescaleIntercept", 0))
+    return bool(ds.get("ModalityLUTSequence")) or scale not in {None, (1, 0)}
 
 
 def _padding(stored: npt.NDArray[Any], ds: "Dataset") -> npt.NDArray[np.bool_]:
@@ -332,17 +418,23 @@ def _windowed(values: npt.NDArray[Any], center: float, width: float, function: s
         case "LINEAR" if width == 1:
             return torch.from_numpy((values > center - 0.5).astype(np.float32))
         case "LINEAR" if width > 1:
-            return Window(center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)(values)
+            return _linear(center, width)(values)
     raise ValueError(
         f"its window has width {width:g} and the function {function}, which the standard does not know; {CURE}"
     )
 
 
-def _look_up(values: npt.NDArray[Any], item: "Dataset", *, little: bool) -> tuple[npt.NDArray[Any], int]:
+def _linear(center: float, width: float) -> Window:
+    """Give the ends of a window wider than 1, PS3.3 C.11.2.1.2."""
+    return Window(center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
+
+
+def _look_up(values: npt.NDArray[Any], item: "Dataset", ds: "Dataset") -> tuple[npt.NDArray[Any], int]:
     """Send values through a table, PS3.3 C.11.1.1; give its bits an entry too."""
     count, first, bits = (int(number) for number in item.LUTDescriptor)
     data: Any = item.LUTData
     if isinstance(data, bytes):
+        little = bool(ds.file_meta.TransferSyntaxUID.is_little_endian)
         data = np.frombuffer(data, dtype=("<u2" if little else ">u2") if len(data) >= 2 * (count or 2**16) else "u1")
     entries = np.asarray(data)[: count or 2**16]
     return entries[(np.rint(values).astype(np.int64) - first).clip(0, len(entries) - 1)], bits

@@ -1,12 +1,16 @@
 """The formats that are read, a line each; and how two files of any of them become a pair."""
 
+import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from fusebench.datasets import colour, dicom, image, itk, nifti, volumes
+import numpy as np
+import numpy.typing as npt
+from fusebench.datasets import colour, dicom, image, itk, nifti, orientation, volumes
+from fusebench.datasets import series as series_of_slices
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.dicom import Series
 from fusebench.datasets.pair import Pair
@@ -42,6 +46,9 @@ class Format(NamedTuple):
         Sorts single slices into series, and those of each by their heights; None of a format without.
     windows
         Gives the windows that a file states, center and width; None of a format whose files state none.
+    axes
+        Gives the directions in which a row and a column of a frame run (`orientation.turn`), or None where its file
+        does not say; None of a format whose files say not.
     """
 
     suffixes: tuple[str, ...]
@@ -53,6 +60,7 @@ class Format(NamedTuple):
     compare: Callable[[Path, Path, tuple[int | None, int | None]], list[str]] | None = None
     series: Callable[[Sequence[Path]], list[Series]] | None = None
     windows: Callable[[Path], set[tuple[float, float]]] | None = None
+    axes: Callable[[Path, int], npt.NDArray[np.float64] | None] | None = None
 
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, read=lambda path, _, *how: image.read(path, *how), depth=image.depth)
@@ -66,11 +74,13 @@ FORMATS = (
         compare=dicom.compare,
         series=dicom.series,
         windows=dicom.windows,
+        axes=dicom.axes,
     ),
     Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume),
     Format(itk.EXTENSIONS, itk.is_one, itk.volume),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
+SERIES = Format((), lambda _: False, series_of_slices.volume)  # a folder
 DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
 HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
@@ -101,8 +111,8 @@ def told(path: Path) -> Format | None:
 
 
 def of(path: Path) -> Format:
-    """Give the format that a file is read as: what it is told to be, or a picture."""
-    return told(path) or PICTURE
+    """Give the format that a file is read as: what it is told to be, or a picture; a folder is a DICOM series."""
+    return SERIES if path.is_dir() else told(path) or PICTURE
 
 
 def split(path: Path) -> tuple[Path, int | None]:
@@ -127,6 +137,50 @@ def numbers(a: Path, b: Path, reading: Reading = AS_STATED) -> range | None:
     if len(first) != len(second):
         raise ValueError(f"{a}: {len(first)} frames, but {b} has {len(second)}; they pair one by one")
     return first if len(first) > 1 else None
+
+
+def slices(path: Path, text: str, reading: Reading = AS_STATED) -> list[int]:
+    """Give the numbers of the slices of a volume that are named: one, or FROM:TO, either of which may be left out.
+
+    Each end is a number, or a place in mm to the right, the front or the top, such as 40mm: a single one names the
+    slice next to it, a range every slice whose middle lies in it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text, the file is no volume, or no slice lies there.
+    """
+    if not of(path).volume:
+        raise ValueError(f"{path}: no volume; slices are those of a volume or of a folder of DICOM slices")
+    ends = [re.fullmatch(r"([0-9]{1,9})|(-?[0-9]{1,9}(?:\.[0-9]*)?) ?mm|", end) for end in text.split(":")]
+    if len(ends) > 2 or None in ends or not text:
+        raise ValueError(f"--slices {text}: expected FROM:TO or one slice, by number or in mm, such as 40mm:60mm")
+    places = volumes.heights(_volume(path), reading)
+    last, gap = len(places) - 1, (places[-1] - places[0]) / max(len(places) - 1, 1) or 1.0
+    low, *high = (
+        None if not end[0] else float(end[1]) if end[1] else float((float(end[2]) - places[0]) / gap)
+        for end in cast("list[re.Match[str]]", ends)
+    )
+    if high:  # a thousandth of a gap is nothing: headers hold rounded decimals
+        first = 0 if low is None else math.ceil(max(low - 1e-3, 0))
+        found = range(first, last + 1 if high[0] is None else math.floor(min(high[0] + 1e-3, last)) + 1)
+    else:
+        nearest = round(cast("float", low))
+        found = range(nearest, nearest + (0 <= nearest <= last))
+    if not found:
+        raise ValueError(
+            f"{path}: no {reading.axis} slice lies at {text}; they run from 0 to {last}, from {places[0]:.4g} mm to "
+            f"{places[-1]:.4g} mm"
+        )
+    return [*found]
+
+
+def numbered(path: Path, reading: Reading = AS_STATED) -> Path:
+    """Name a slice of a volume by its number where it is named by its place in mm, FILE#40mm. Raises ValueError."""
+    placed = re.fullmatch(r"(.+)#(-?[0-9]{1,9}(?:\.[0-9]*)?mm)", path.name, re.ASCII)
+    if placed is None or not (file := path.with_name(placed[1])).exists():
+        return path
+    return path.with_name(f"{placed[1]}#{slices(file, placed[2], reading)[0]}")
 
 
 def compare(a: Path, b: Path) -> list[str]:
@@ -170,14 +224,16 @@ def read_pair(
 ) -> Pair:
     """Read two image files as one pair; `say` is told what is no error and should be known.
 
-    FILE#k is slice k of a NIfTI volume, from 0, or frame k of a DICOM file, from 1. The second file is read at the
-    slice of the first unless it names its own. Without a name the pair has that of the first file.
+    FILE#k is slice k of a volume, from 0, or frame k of a DICOM file, from 1; FILE#40mm is the slice of a volume that
+    lies there (`slices`). A folder is a series of DICOM slices, a volume. The second file is read at the slice of the
+    first unless it names its own. Without a name the pair has that of the first file.
 
     Raises
     ------
     ValueError
         If a file cannot be read, or the two do not go together; the message names it.
     """
+    first, second = numbered(first, reading), numbered(second, reading)
     second = counterpart(first, second)
     (path_a, index_a), (path_b, index_b) = split(first), split(second)
     for remark in compare(first, second):
@@ -186,12 +242,15 @@ def read_pair(
     if _are_volumes(path_a, path_b):
         if index_a is None:
             last = _numbers(path_a, reading)[-1]
-            raise ValueError(f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}")
+            raise ValueError(
+                f"{path_a}: a volume; name one of its {reading.axis} slices: {path_a}#0 to #{last}, or with --slices"
+            )
         if index_b not in {None, index_a}:
             raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
         a, b = volumes.read(_volume(path_a), _volume(path_b), index_a, modalities, reading)
         coloured: tuple[str, ...] = ()
         chroma = None
+        sides = None if _volume(path_a).unplaced else orientation.sides(reading.axis, reading.orientation)
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
         b, chroma_b = _read(path_b, index_b, modalities[1], reading)
@@ -203,8 +262,10 @@ def read_pair(
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
         coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
         chroma = colour.merge(chroma_a, chroma_b)
+        turned = _turn(path_a, index_a, reading)
+        sides = turned and turned.sides
     name = name or stem(path_a) + ("" if index_a is None else f"#{index_a}")
-    return Pair(a, b, kind, name, case, modalities, chroma, coloured)
+    return Pair(a, b, kind, name, case, modalities, chroma, coloured, sides=sides)
 
 
 def read_beside(
@@ -256,7 +317,7 @@ def dark(used: float, modality: str) -> str:
     return f"{modality} uses {used:.1%} of its range; if it has fewer bits, say so with --window" if used < DARK else ""
 
 
-def channels(path: Path) -> Tensor:
+def channels(path: Path, reading: Reading = AS_STATED) -> Tensor:
     """Read a coloured image file as R, G and B: (3, H, W), uint8. Raises ValueError, naming the file.
 
     As the file holds them; of a coloured DICOM file by way of luma and chroma, within one level.
@@ -264,7 +325,7 @@ def channels(path: Path) -> Tensor:
     path, index = split(path)
     if of(path) is PICTURE:
         return image.channels(path)
-    luma, chroma = dicom.read(path, index or 1)
+    luma, chroma = _read(path, index, "", reading)
     if chroma is None:
         raise ValueError(f"{path}: is no coloured image")
     return image.quantise(colour.join(luma, chroma))
@@ -287,7 +348,17 @@ def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tup
         raise ValueError(f"{path}: a window in SUV is for DICOM, whose header says what was injected")
     if index is None and (count := len(_numbers(path, reading))) > 1:
         raise ValueError(f"{path}: it holds {count} frames; name one of {path}#1 to #{count}")
-    return cast("Read", of(path).read)(path, 1 if index is None else index, window, reading.table)
+    grey, chroma = cast("Read", of(path).read)(path, 1 if index is None else index, window, reading.table)
+    if turned := _turn(path, index, reading):
+        return turned(grey), None if chroma is None else turned(chroma)
+    return grey, chroma
+
+
+def _turn(path: Path, index: int | None, reading: Reading) -> orientation.Turn | None:
+    """Say how an image is turned to be shown; None where its file does not say how it lies."""
+    stated = of(path).axes
+    axes = stated(path, 1 if index is None else index) if stated else None
+    return None if axes is None else orientation.turn(axes, reading.orientation)
 
 
 def _numbers(path: Path, reading: Reading) -> range:

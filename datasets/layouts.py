@@ -32,8 +32,9 @@ def entries(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tupl
     Which pairs are slices of one case is stated by a file that holds several, told by `reading`, or guessed from the
     names where they show it, which `say` is told (`cases.assign`); else a pair's case is None.
 
-    Two folders of DICOM slices, a series each, are one case, whose slices pair by where they lie. Where folders hold
-    several series, each is a case, and those of one frame of reference, or else of one study, go together.
+    Two folders of DICOM slices, a series each, are one case, whose slices pair by where they lie; where none of them
+    coincide, or one folder holds a volume instead, the second is resampled. Where folders hold several series, each is
+    a case, and those of one frame of reference, or else of one study, go together.
 
     Files are told by their first bytes or, where these say nothing, by their extension. A NIfTI volume, whose partner
     is one too, and a DICOM file of several frames are a case each, and every slice of them is a pair: NAME#0, NAME#1,
@@ -152,12 +153,16 @@ def _in_modalities(kind: Path, root: Path, say: Say) -> _Sources:
 def _by_height(sources: _Sources, kind: str, say: Say) -> _Sources:
     """Pair the slices of series by where they lie, or by their order where their frames of reference differ.
 
+    A series and a volume are a case, and so are two series on different grids: the second is resampled.
+
     Raises
     ------
     ValueError
         If it is not stated which series go together, or the slices of two lie apart or do not pair one by one.
     """
     held = [formats.series([*files.values()]) for files in sources.files]
+    if found := _as_volumes(sources, held, kind, say):
+        return sources._replace(files=found)
     if not all(held):
         return sources
     cases: dict[str, str] = {}
@@ -171,6 +176,41 @@ def _by_height(sources: _Sources, kind: str, say: Say) -> _Sources:
         begin = ", ".join(f"{kind}-{n} begins with {_first(a)}" for n, (a, _) in enumerate(pairs, 1))
         say(f"{kind}: {len(pairs)} series in each folder are read as cases: {begin}")
     return sources._replace(files=files, cases=cases)
+
+
+def _as_volumes(
+    sources: _Sources, held: list[list[Series]], kind: str, say: Say
+) -> tuple[dict[str, Path], dict[str, Path]] | None:
+    """Give two folders as one pair of volumes, where one holds a series and the other that or a volume; else None."""
+    volumes = [
+        [path for path in files.values() if formats.of(path).volume] if len(files) == 1 else []
+        for files in sources.files
+    ]
+    if [len(series) for series in held] == [1, 1]:
+        a, b = held[0][0], held[1][0]
+        if a.frame_of_reference != b.frame_of_reference:
+            return None
+        try:
+            formats.compare(*_slices(a, b, sources.places, kind, silent)[0])
+        except ValueError:
+            if not all(map(_is_volume, sources.places)):  # what is told then is where they differ
+                return None
+            first, second = sources.modalities
+            say(f"{kind}: the two series lie on different grids; {second} is resampled onto that of {first}")
+        else:
+            return None
+    elif not any(len(series) == len(other) == 1 for series, other in ((held[0], volumes[1]), (held[1], volumes[0]))):
+        return None
+    name = stem(next(iter([*volumes[0], *volumes[1]]), Path(kind)))
+    paths = [place if series else other[0] for place, series, other in zip(sources.places, held, volumes, strict=True)]
+    return {name: paths[0]}, {name: paths[1]}
+
+
+def _is_volume(folder: Path) -> bool:
+    try:
+        return formats.numbers(folder, folder) is not None
+    except ValueError:
+        return False
 
 
 def _first(series: Series) -> str:

@@ -32,6 +32,9 @@ class Pair:
         The modalities whose images came in colour.
     synthetic
         Whether the images are simulated; said wherever they are shown.
+    sides
+        What lies at the left and at the right edge: R and L of the patient, A and P (front and back); None where it is
+        not known.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Pair:
     chroma: Tensor | None = None
     coloured: tuple[str, ...] = ()
     synthetic: bool = False
+    sides: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.kind}/{self.name}"

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fusebench.datasets import cases, colour
+from fusebench.datasets.orientation import AXES, ORIENTATIONS
 from torch import Tensor
 
-AXES = ("sagittal", "coronal", "axial")
 ORDERS: Mapping[str, Literal[0, 1, 3]] = {"nearest": 0, "linear": 1, "cubic": 3}  # of the interpolating spline
 
 
@@ -62,11 +62,13 @@ class Reading:
         Which volume of a file that holds several is read, from 0.
     nan_background
         Whether voxels that are NaN are background: black, and no part of the percentiles of "auto".
+    orientation
+        Which side of a slice is the patient's left: radiological, or neurological (`orientation.sides`).
 
     Raises
     ------
     ValueError
-        If the axis, the interpolation or the table is unknown, or the rule of cases is no rule.
+        If the axis, the interpolation, the orientation or the table is unknown, or the rule of cases is no rule.
     """
 
     windows: Mapping[str, Window | Literal["auto"]] = field(default_factory=dict)
@@ -76,12 +78,15 @@ class Reading:
     case: str | None = None
     volume: int | None = None
     nan_background: bool = False
+    orientation: str = "radiological"
 
     def __post_init__(self) -> None:
         if self.axis not in AXES:
             raise ValueError(f"no axis is called {self.axis!r}; known: {', '.join(AXES)}")
         if self.interpolation not in ORDERS:
             raise ValueError(f"no interpolation is called {self.interpolation!r}; known: {', '.join(ORDERS)}")
+        if self.orientation not in ORIENTATIONS:
+            raise ValueError(f"no orientation is called {self.orientation!r}; known: {', '.join(ORIENTATIONS)}")
         if self.table is not None:
             colour.check_table(self.table)
         if self.case is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 INSET = 6  # the enlarged part is a sixth of the image's side
 Box = tuple[int, int, int, int]  # left, top, width and height of a part of an image, in pixels
+SIDE = {"va": "center", "fontsize": 7, "color": "white", "bbox": {"color": "black", "alpha": 0.5, "pad": 1}}
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's: told apart by colour-blind people and in grey
 
 
@@ -101,7 +102,8 @@ def features(results: Results, table: Table) -> "Figure":
 def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None = None) -> "Figure":
     """Draw the first pair of a table as every fuser renders it, with its first three scores and a part enlarged.
 
-    The part is the box, or where the sources have the most detail.
+    The part is the box, or where the sources have the most detail. Where it is known, letters say which side of the
+    patient lies at the left and at the right edge.
 
     Raises
     ------
@@ -143,6 +145,8 @@ def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None 
             f"{m.label} {results.scores.get((*pair, label, m.label), math.nan):.4g}" for m in table.shown[:3]
         )
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
+        for x, side in zip((0.02, 0.98), info.sides or (), strict=False):
+            ax.text(x, 0.5, side, transform=ax.transAxes, ha="left" if x < 0.5 else "right", **SIDE)
         if box is not None:
             _enlarge(ax, read(path), box)
     return figure

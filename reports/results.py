@@ -53,7 +53,10 @@ class Table(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What a run says of a pair: its data set, its case, None where it is not known, and what its images are."""
+    """What a run says of a pair: its data set, its case, None where it is not known, and what its images are.
+
+    `sides` says what lies at the left and the right edge of its images, such as R and L; None where it is not known.
+    """
 
     dataset: str
     case: str | None
@@ -61,6 +64,7 @@ class Pair(NamedTuple):
     modalities: tuple[str, str]
     coloured: tuple[str, ...]
     synthetic: bool
+    sides: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,7 @@ def read(folder: Path) -> Results:
                 (pair["modalities"][0], pair["modalities"][1]),
                 tuple(pair["coloured"]),
                 pair["synthetic"],
+                (pair["sides"][0], pair["sides"][1]) if pair.get("sides") else None,
             )
             for kind, listed in said["pairs"].items()
             for name, pair in listed.items()

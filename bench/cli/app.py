@@ -59,6 +59,13 @@ Axis = Annotated[str, typer.Option(help="Slice volumes along: axial, coronal or 
 Interpolation = Annotated[
     str, typer.Option(help="Bring a second volume onto the first one's grid by: linear, nearest or cubic.")
 ]
+Orientation = Annotated[
+    str,
+    typer.Option(
+        help="Show slices of files that say how they lie as: radiological, with the patient's left at the right, or "
+        "neurological, the mirror image."
+    ),
+]
 Volume = Annotated[
     int | None,
     typer.Option(metavar="N", min=0, help="Which volume of a file that holds several (4-D), from 0."),
@@ -215,11 +222,14 @@ def reading_of(
     volume: int | None = None,
     *,
     nan_background: bool = False,
+    orientation: str = "radiological",
 ) -> "Reading":
     """Put the options of reading together."""
     from fusebench.datasets.reading import Reading, parse_windows
 
-    return Reading(parse_windows(window or []), axis, interpolation, pseudo_colour, case, volume, nan_background)
+    return Reading(
+        parse_windows(window or []), axis, interpolation, pseudo_colour, case, volume, nan_background, orientation
+    )
 
 
 def check_sources(reading: "Reading", *names: str) -> "Reading":

@@ -20,6 +20,7 @@ from fusebench.bench.cli.app import (
     Methods,
     Metrics,
     NanBackground,
+    Orientation,
     Out,
     PseudoColour,
     Reference,
@@ -82,6 +83,7 @@ def bench_(
     interpolation: Interpolation = "linear",
     volume: Volume = None,
     nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -122,7 +124,9 @@ def bench_(
     check_device(device)
     if name is not None and suite is not None:
         raise ValueError(f"a suite is named once: {name}, or --suite {suite}")
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
+    reading = reading_of(
+        window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background, orientation=orientation
+    )
     chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published, cnn_file=weights)
     if external is not None:
         chosen = beside(chosen, external, notice)
@@ -169,6 +173,7 @@ def score_dir_(
     interpolation: Interpolation = "linear",
     volume: Volume = None,
     nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     metrics: Metrics = None,
@@ -190,7 +195,9 @@ def score_dir_(
     from fusebench.bench.suite import narrowed
     from fusebench.datasets import catalogue
 
-    reading = reading_of(window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background)
+    reading = reading_of(
+        window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background, orientation=orientation
+    )
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )

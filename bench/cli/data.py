@@ -9,7 +9,10 @@ from fusebench.bench.cli.app import (
     Axis,
     Case,
     Interpolation,
+    NanBackground,
+    Orientation,
     PseudoColour,
+    Volume,
     Windows,
     commands,
     notice,
@@ -29,6 +32,9 @@ def data_check_(
     window: Windows = None,
     axis: Axis = "axial",
     interpolation: Interpolation = "linear",
+    volume: Volume = None,
+    nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     case: Case = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -46,8 +52,11 @@ def data_check_(
     from fusebench.datasets.inspection import check
     from tabulate import tabulate
 
+    reading = reading_of(
+        window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background, orientation=orientation
+    )
     with progress_bar() as progress:
-        rows, problems = check(folder, reading_of(window, axis, interpolation, pseudo_colour, case), progress, notice)
+        rows, problems = check(folder, reading, progress, notice)
     if as_json:
         pairs = [{**dataclasses.asdict(row), "shift": row.shift and row.shift._asdict()} for row in rows]
         say(json.dumps({"pairs": pairs, "problems": problems}, indent=1))

@@ -15,6 +15,7 @@ from fusebench.bench.cli.app import (
     Device,
     Interpolation,
     NanBackground,
+    Orientation,
     PseudoColour,
     Volume,
     Windows,
@@ -57,6 +58,7 @@ def fuse_(
     interpolation: Interpolation = "linear",
     volume: Volume = None,
     nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     device: Device = "cpu",
     vgg16: VGG16 = None,
@@ -84,7 +86,18 @@ def fuse_(
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
     reading = check_sources(
-        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background), "a", "b"
+        reading_of(
+            window,
+            axis,
+            interpolation,
+            pseudo_colour,
+            None,
+            volume,
+            nan_background=nan_background,
+            orientation=orientation,
+        ),
+        "a",
+        "b",
     )
     pair = formats.read_pair(a, b, "fuse", reading=reading, say=notice)
     with foreign.printing(label(fuser)):
@@ -116,6 +129,7 @@ def score_(
     interpolation: Interpolation = "linear",
     volume: Volume = None,
     nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -130,7 +144,16 @@ def score_(
     from tabulate import tabulate
 
     reading = check_sources(
-        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        reading_of(
+            window,
+            axis,
+            interpolation,
+            pseudo_colour,
+            None,
+            volume,
+            nan_background=nan_background,
+            orientation=orientation,
+        ),
         *("a", "b", "fused"),
     )
     triple = arrays.read_triple(a, b, fused, reading, notice)
@@ -171,6 +194,7 @@ def explain_(
     interpolation: Interpolation = "linear",
     volume: Volume = None,
     nan_background: NanBackground = False,
+    orientation: Orientation = "radiological",
     pseudo_colour: PseudoColour = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
@@ -184,7 +208,16 @@ def explain_(
     from tabulate import tabulate
 
     reading = check_sources(
-        reading_of(window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background),
+        reading_of(
+            window,
+            axis,
+            interpolation,
+            pseudo_colour,
+            None,
+            volume,
+            nan_background=nan_background,
+            orientation=orientation,
+        ),
         *("a", "b", "fused"),
     )
     named = files(a, b, fused)

@@ -34,6 +34,7 @@ class Seen(NamedTuple):
     modalities: tuple[str, str]
     coloured: tuple[str, ...]
     synthetic: bool
+    sides: tuple[str, str] | None
     sha256: str
 
 
@@ -65,7 +66,7 @@ def read_pairs(suite: Suite, progress: Progress) -> dict[tuple[str, str], Seen]:
         progress("reading the pairs", done, len(entries))
         pair = entry.read()
         seen[entry.kind, entry.name] = Seen(
-            pair.size, pair.modalities, pair.coloured, pair.synthetic, pixels_sha256(pair)
+            pair.size, pair.modalities, pair.coloured, pair.synthetic, pair.sides, pixels_sha256(pair)
         )
     for table in suite.values():
         for fuser, entry in product(table.fusers, table.entries):

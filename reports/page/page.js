@@ -251,15 +251,36 @@ function draw() {
   } else {
     paint(canvas, state[state.mode]);
   }
+  mark(context);
   const what = { wipe: "left of the slider {l}, right of it {r}", left: "{l}", right: "{r}", difference: "{r} minus {l}" }[state.mode];
   const said = what.replace("{l}", () => title(state.left)).replace("{r}", () => title(state.right));
-  canvas.setAttribute("aria-label", `${data.pairs[state.pair].kind}/${data.pairs[state.pair].name}: ${said}`);
+  canvas.setAttribute("aria-label", `${data.pairs[state.pair].kind}/${data.pairs[state.pair].name}: ${said}${sided()}`);
   for (const figure of byId("gallery").children) {
     const small = figure.querySelector("canvas");
     small.getContext("2d").clearRect(0, 0, small.width, small.height);
     paint(small, Number(figure.dataset.fuser));
     figure.classList.toggle("chosen", [state.left, state.right].includes(Number(figure.dataset.fuser)));
   }
+}
+
+function sided() {
+  const sides = data.pairs[state.pair].sides;
+  return sides ? `; ${sides[0]} of the patient at the left edge, ${sides[1]} at the right` : "";
+}
+
+function mark(context) {
+  // Which side of the patient lies at the left and at the right edge, where the files say it.
+  const sides = data.pairs[state.pair].sides;
+  if (!sides) return;
+  context.font = "bold 18px sans-serif";
+  context.textBaseline = "middle";
+  sides.forEach((side, n) => {
+    const x = n ? canvas.width - 26 : 4;
+    context.fillStyle = "rgba(0,0,0,0.6)";
+    context.fillRect(x, canvas.height / 2 - 13, 22, 26);
+    context.fillStyle = "#fff";
+    context.fillText(side, x + 4, canvas.height / 2 + 1);
+  });
 }
 
 function zoom(factor, atX = 0.5, atY = 0.5) {

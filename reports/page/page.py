@@ -168,6 +168,7 @@ def _data(results: Results, *, inline: bool) -> dict[str, Any]:
                 "modalities": info.modalities,
                 "synthetic": info.synthetic,
                 "size": info.size,
+                "sides": info.sides,
                 "images": {
                     fusers.index(fuser): [
                         _picture(images[pair, fuser], side),

@@ -171,6 +171,9 @@ def test_empty_slices_of_a_volume_are_no_problem(tmp_path: Path, write_nifti: Ca
     away = np.eye(4)
     away[0, 3] = 500
     write_nifti(tmp_path / "CT-MRI" / "MRI" / "x.nii", voxels // 2, away)
+    (problem,) = inspection.check(tmp_path)[1]
+    assert "CT/x.nii: does not overlap" in problem
+    write_nifti(tmp_path / "CT-MRI" / "MRI" / "x.nii", 0 * voxels)
     assert inspection.check(tmp_path)[1] == ["CT-MRI/x: MRI is constant in every slice; do the volumes overlap?"]
 
 

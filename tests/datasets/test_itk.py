@@ -55,8 +55,8 @@ def test_a_volume_pairs_with_nifti_by_its_place(
     for pair in ((path, same), (same, path)):
         a, b = both(*pair)
         assert torch.allclose(a, b, rtol=0, atol=1e-6)
-    # The first voxel lies furthest to the right and the front: at the image's upper right.
-    assert a[0, -1] == pytest.approx(CUBE[0, 0, 2] / 100)
+    # The first voxel lies furthest to the right and the front: at the image's upper left.
+    assert a[0, 0] == pytest.approx(CUBE[0, 0, 2] / 100)
     higher = IN_RAS.copy()
     higher[2, 3] += 3
     _, b = both(path, write_nifti(same, np.roll(CUBE, -1, axis=2), higher))

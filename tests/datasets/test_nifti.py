@@ -34,16 +34,22 @@ def read(first: Path, second: Path, index: int, **options: str) -> tuple[torch.T
     return shown(first, second, index, Reading({"a": RANGE, "b": RANGE}, **options))
 
 
+def facing(slab: np.ndarray) -> np.ndarray:
+    """Turn voxels (right, front) to the image that a radiologist sees: the front up and the right at the left."""
+    return np.rot90(slab)[:, ::-1]
+
+
 def shown(first: Path, second: Path, index: int, reading: Reading = AS_STATED) -> tuple[torch.Tensor, torch.Tensor]:
     return volumes.read(nifti.volume(first), nifti.volume(second), index, reading=reading)
 
 
-def test_an_axial_slice_has_the_front_up_and_the_left_at_the_left(tmp_path: Path, write_nifti: Write) -> None:
+def test_an_axial_slice_has_the_front_up_and_the_left_at_the_right(tmp_path: Path, write_nifti: Write) -> None:
     volume = np.zeros((3, 4, 5), dtype=np.uint8)
     volume[0, 3, 2] = 255  # left, front
     path = write_nifti(tmp_path / "x.nii", volume)
-    for index, white in ((2, [[0, 0]]), (1, [])):
+    for index, white in ((2, [[0, 2]]), (1, [])):
         a, b = shown(path, path, index)
+        assert torch.equal(shown(path, path, index, Reading(orientation="neurological"))[0], a.fliplr())
         assert (a == 1).nonzero().tolist() == white
         assert torch.equal(a, b)
         assert a.shape == (4, 3)
@@ -51,7 +57,7 @@ def test_an_axial_slice_has_the_front_up_and_the_left_at_the_left(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("axis", "index", "size", "place"),
-    [("axial", 3, (5, 4), [4, 1]), ("coronal", 0, (6, 4), [2, 1]), ("sagittal", 1, (6, 5), [2, 0])],
+    [("axial", 3, (5, 4), [4, 2]), ("coronal", 0, (6, 4), [2, 2]), ("sagittal", 1, (6, 5), [2, 4])],
 )
 def test_an_axis_is_that_of_the_patient_whatever_the_order_in_the_file(
     tmp_path: Path, write_nifti: Write, axis: str, index: int, size: tuple[int, int], place: list[int]
@@ -84,7 +90,7 @@ def test_the_second_is_resampled_as_nibabel_does(
     for index in range(10):
         _, b = read(first, second, index, interpolation=interpolation)
         # nibabel's cubic overshoots the window, which ours ends at; the float32 spline coefficients cost 1e-6.
-        assert b.numpy() == pytest.approx(np.rot90(expected[..., index]).clip(0, 100) / 100, abs=1e-5)
+        assert b.numpy() == pytest.approx(facing(expected[..., index]).clip(0, 100) / 100, abs=1e-5)
         covered += int((b > 0).sum())
     assert covered > 500
 
@@ -105,8 +111,8 @@ def test_outside_the_second_volume_is_black(tmp_path: Path, write_nifti: Write) 
     away[0, 3] = 3
     second = write_nifti(tmp_path / "b.nii", np.full((6, 6, 6), 50, np.float32), away)
     _, b = shown(first, second, 2, Reading({"a": RANGE, "b": Window(-100, 100)}))
-    assert b[:, :3].unique().tolist() == [0]
-    assert b[:, 3:].unique().tolist() == [0.75]
+    assert b[:, 3:].unique().tolist() == [0]
+    assert b[:, :3].unique().tolist() == [0.75]
 
 
 def test_grey_levels_come_from_a_window_that_is_stated(tmp_path: Path, write_nifti: Write) -> None:
@@ -115,11 +121,11 @@ def test_grey_levels_come_from_a_window_that_is_stated(tmp_path: Path, write_nif
     with pytest.raises(ValueError, match=r"ct.nii: .*--window MODALITY=CENTER,WIDTH or MODALITY=auto"):
         shown(path, path, 0)
     low, high = np.percentile(values, [0.5, 99.5])
-    expected = np.rot90(((values[..., 1] - low) / (high - low)).clip(0, 1))
+    expected = facing(((values[..., 1] - low) / (high - low)).clip(0, 1))
     auto = Reading({"a": "auto", "b": "auto"})
     assert shown(path, path, 1, auto)[0].numpy() == pytest.approx(expected, abs=1e-6)
     stated = write_nifti(tmp_path / "stated.nii", values, cal_min=-50, cal_max=74)
-    expected = np.rot90((values[..., 1] + 50) / 124)
+    expected = facing((values[..., 1] + 50) / 124)
     assert shown(stated, stated, 1)[1].numpy() == pytest.approx(expected, abs=1e-6)
 
 
@@ -128,8 +134,8 @@ def test_a_scale_in_the_header_counts(tmp_path: Path, write_nifti: Write) -> Non
     image.header.set_slope_inter(10, -20)
     image.to_filename(tmp_path / "x.nii")
     a, _ = read(tmp_path / "x.nii", tmp_path / "x.nii", 1)
-    # 10 n - 20 for n = 3, 7 (front) and 1, 5, of which -10 is black.
-    assert a.numpy() == pytest.approx(np.array([[0.1, 0.5], [0, 0.3]]))
+    # 10 n - 20 for n = 7, 3 (front) and 5, 1, of which -10 is black.
+    assert a.numpy() == pytest.approx(np.array([[0.5, 0.1], [0.3, 0]]))
     del write_nifti
 
 
@@ -246,13 +252,13 @@ def test_nan_is_background_where_that_is_asked_for(tmp_path: Path, write_nifti: 
     path = write_nifti(tmp_path / "x.nii", np.where(holes, np.float32("nan"), values))
     with pytest.raises(ValueError, match=r"x.nii: .*NaN or infinite; --nan-background takes NaN as background"):
         read(path, path, 2)
-    shown_as = np.rot90(np.where(holes, 0, values.clip(0, 100) / 100)[..., 2])
+    black = facing(np.where(holes, 0, values.clip(0, 100) / 100)[..., 2])
     for interpolation in ("nearest", "linear", "cubic"):
         for grey in read(path, path, 2, nan_background=True, interpolation=interpolation):
-            assert grey.numpy() == pytest.approx(shown_as, abs=1e-5)
+            assert grey.numpy() == pytest.approx(black, abs=1e-5)
     low, high = np.percentile(values[~holes], [0.5, 99.5])
     auto = Reading({"a": "auto", "b": "auto"}, nan_background=True)
-    expected = np.rot90(np.where(holes, 0, ((values - low) / (high - low)).clip(0, 1))[..., 2])
+    expected = facing(np.where(holes, 0, ((values - low) / (high - low)).clip(0, 1))[..., 2])
     for grey in shown(path, path, 2, auto):
         assert grey.numpy() == pytest.approx(expected, abs=1e-5)
     worse = write_nifti(tmp_path / "y.nii", np.where(holes, np.float32("inf"), values))
