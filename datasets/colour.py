@@ -126,9 +126,47 @@ def merge(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     return torch.where(weight > 0, (first * first.abs() + second * second.abs()) / weight.clamp(min=1e-12), 0)
 
 
+def overlay(grey: Tensor, scalar: Tensor, table: str, opacity: float) -> Tensor:
+    """Lay a scalar image in the colours of a table over a grey one, where it is not black.
+
+    Each channel is (1 - opacity) grey + opacity colour there, and grey elsewhere.
+
+    Parameters
+    ----------
+    grey, scalar
+        Shape (H, W), in [0, 1].
+    table
+        A colour map of matplotlib, or one of the Whole Brain Atlas (`invert`).
+    opacity
+        From 0 to 1.
+
+    Returns
+    -------
+    Shape (3, H, W), float64, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If there is no such table, or the opacity is not in [0, 1].
+
+    Examples
+    --------
+    The highest entry of "hot" is white, and half of it over black is a middle grey; where nothing shows, grey stays.
+
+    >>> overlay(torch.tensor([[0.0, 0.25]]), torch.tensor([[1.0, 0.0]]), "hot", 0.5)[:, 0].tolist()
+    [[0.5, 0.25], [0.5, 0.25], [0.5, 0.25]]
+    """
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"an opacity of {opacity:g}; it lies between 0 and 1")
+    entries = torch.from_numpy(_table(table) / 255)
+    colours = entries[(scalar.double() * (ENTRIES - 1)).round().long()].movedim(-1, 0)
+    weight = torch.where(scalar > 0, opacity, 0.0).double()
+    return (1 - weight) * grey.double() + weight * colours
+
+
 def check_table(name: str) -> None:
     """Raise ValueError unless `name` is a colour table that can be inverted."""
-    _table(name)
+    _invertible(name)
 
 
 def invert(rgb: npt.NDArray[np.uint8], table: str) -> Tensor:
@@ -179,7 +217,7 @@ def _nearest(rgb: npt.NDArray[np.uint8], table: str) -> tuple[npt.NDArray[np.flo
     from scipy.spatial import KDTree
 
     colours, pixels = np.unique(rgb.reshape(-1, 3), axis=0, return_inverse=True)
-    distance, entry = map(np.asarray, KDTree(_table(table)).query(colours))
+    distance, entry = map(np.asarray, KDTree(_invertible(table)).query(colours))
     # Black background and white lettering stand in most tables and say nothing of this one.
     coloured = (colours != colours[:, :1]).any(axis=1)[pixels.ravel()]
     off = float(np.sqrt((distance[pixels.ravel()][coloured] ** 2).mean())) if coloured.any() else 0.0
@@ -195,11 +233,18 @@ def _table(name: str) -> npt.NDArray[np.float64]:
         ramp = np.linspace(0, 1, ENTRIES)
         return np.stack([np.interp(ramp, places, channel) for channel in zip(*nodes, strict=True)], axis=1)
     from matplotlib import colormaps
-    from scipy.spatial import KDTree
 
     if name not in colormaps:
         raise ValueError(f"no colour table is called {name!r}; known: {', '.join(ATLAS)}, and matplotlib's colour maps")
-    colours = np.asarray(colormaps[name](np.linspace(0, 1, ENTRIES))[:, :3] * 255)
+    return np.asarray(colormaps[name](np.linspace(0, 1, ENTRIES))[:, :3] * 255)
+
+
+@lru_cache(maxsize=32)
+def _invertible(name: str) -> npt.NDArray[np.float64]:
+    """Give the colours of a table. Raises ValueError if it shows one in two places."""
+    from scipy.spatial import KDTree
+
+    colours = _table(name)
     near = KDTree(colours).query_pairs(2, output_type="ndarray")
     if (np.ptp(near, axis=1) > PLATEAU).any():
         raise ValueError(f"the colour table {name} cannot be inverted: it shows one colour in several places")

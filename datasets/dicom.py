@@ -74,6 +74,17 @@ class Series(NamedTuple):
     heights: dict[Path, float]
 
 
+def files(folder: Path) -> list[Path]:
+    """List the DICOM files of a folder, by their first bytes."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR":
+            with path.open("rb") as file:
+                if is_one(file.read(132)):
+                    found.append(path)
+    return found
+
+
 def places(path: Path, frame: int | None = None) -> list[Place]:
     """Read where a header says that a frame of a file lies, or each of them. Raises ValueError, naming the file."""
     from pydicom import dcmread

@@ -155,7 +155,7 @@ def slices(path: Path, text: str, reading: Reading = AS_STATED) -> list[int]:
     ends = [re.fullmatch(r"([0-9]{1,9})|(-?[0-9]{1,9}(?:\.[0-9]*)?) ?mm|", end) for end in text.split(":")]
     if len(ends) > 2 or None in ends or not text:
         raise ValueError(f"--slices {text}: expected FROM:TO or one slice, by number or in mm, such as 40mm:60mm")
-    places = volumes.heights(_volume(path), reading)
+    places = volumes.heights(volume(path), reading)
     last, gap = len(places) - 1, (places[-1] - places[0]) / max(len(places) - 1, 1) or 1.0
     low, *high = (
         None if not end[0] else float(end[1]) if end[1] else float((float(end[2]) - places[0]) / gap)
@@ -193,9 +193,25 @@ def compare(a: Path, b: Path) -> list[str]:
     """
     (a, index_a), (b, index_b) = split(a), split(b)
     if _are_volumes(a, b):
-        return volumes.compare(_volume(a), _volume(b))
+        return volumes.compare(volume(a), volume(b))
     judge = of(a).compare
     return judge(a, b, (index_a, index_b)) if judge and of(b) == of(a) else []
+
+
+def as_volumes(a: Path, b: Path) -> tuple[Volume, Volume] | None:
+    """Give the volumes whose slices two files show: volumes, or DICOM images in two folders of a series each.
+
+    None of other files.
+    """
+    first, second = (split(path)[0] for path in (a, b))
+    if not of(first).volume:
+        if not (of(first).series and of(second).series) or first.parent == second.parent:
+            return None
+        first, second = first.parent, second.parent
+    try:
+        return volume(first), volume(second)
+    except ValueError:  # images that are no series
+        return None
 
 
 def series(paths: Sequence[Path]) -> list[Series]:
@@ -247,10 +263,10 @@ def read_pair(
             )
         if index_b not in {None, index_a}:
             raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
-        a, b = volumes.read(_volume(path_a), _volume(path_b), index_a, modalities, reading)
+        a, b = volumes.read(volume(path_a), volume(path_b), index_a, modalities, reading)
         coloured: tuple[str, ...] = ()
         chroma = None
-        sides = None if _volume(path_a).unplaced else orientation.sides(reading.axis, reading.orientation)
+        sides = None if volume(path_a).unplaced else orientation.sides(reading.axis, reading.orientation)
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
         b, chroma_b = _read(path_b, index_b, modalities[1], reading)
@@ -289,9 +305,26 @@ def read_beside(
         if _are_volumes(source, file):
             if index != index_of_source or index is None:
                 raise ValueError(f"{path}: it is brought onto the grid of the source's slice, {first}")
-            pair = volumes.read(_volume(source), _volume(file), index, ("a", modality), reading)
+            pair = volumes.read(volume(source), volume(file), index, ("a", modality), reading)
             return pair[1], None
     return _read(file, index, modality, reading)
+
+
+def check_colour(paths: Sequence[Path], reading: Reading) -> None:
+    """Raise ValueError if coloured files are to be taken back through a colour table, and none is coloured."""
+    if reading.table is not None and not any(is_coloured(numbered(path, reading)) for path in paths):
+        raise ValueError(
+            f"--pseudo-colour {reading.table}: no source is coloured, so that there is nothing to take back; "
+            "`fusebench fuse --show b=hot` lays a grey one in colour over the fused picture"
+        )
+
+
+def is_coloured(path: Path) -> bool:
+    """Say whether a file holds a coloured image. Raises ValueError, naming the file."""
+    file, index = split(path)
+    if of(file).volume or depth(file)[:3] != "3 x":
+        return False
+    return cast("Read", of(file).read)(file, 1 if index is None else index, None, None)[1] is not None
 
 
 def counterpart(first: Path, second: Path) -> Path:
@@ -335,7 +368,7 @@ def depth(path: Path) -> str:
     """Say with how many bits, or as what type of number, an image file holds a pixel. Raises ValueError."""
     path, _ = split(path)
     say = of(path).depth
-    return say(path) if say else _volume(path).depth
+    return say(path) if say else volume(path).depth
 
 
 def _read(path: Path, index: int | None, modality: str, reading: Reading) -> tuple[Tensor, Tensor | None]:
@@ -363,12 +396,13 @@ def _turn(path: Path, index: int | None, reading: Reading) -> orientation.Turn |
 
 def _numbers(path: Path, reading: Reading) -> range:
     if of(path).volume:
-        return volumes.numbers(_volume(path), reading)
+        return volumes.numbers(volume(path), reading)
     count = of(path).numbers
     return count(path) if count else range(1, 2)
 
 
-def _volume(path: Path) -> Volume:
+def volume(path: Path) -> Volume:
+    """Read what a file of volumes says of them. Raises ValueError, naming the file."""
     return cast("Callable[[Path], Volume]", of(path).volume)(path)
 
 

@@ -4,9 +4,10 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from fusebench.datasets import colour
 from fusebench.datasets.reading import Window, check_file
@@ -63,6 +64,11 @@ def channels(path: Path) -> Tensor:
     if pixels.ndim != 3:
         raise ValueError(f"{path}: is no coloured image")
     return torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
+
+
+def pixels(path: Path) -> npt.NDArray[Any]:
+    """Give the numbers of an image file as it holds them, (H, W) or (H, W, 3). Raises ValueError, naming the file."""
+    return colour.collapse(_decode(path, lambda image: _pixels(image, stated=True)))
 
 
 def depth(path: Path) -> str:
@@ -152,6 +158,13 @@ def from_png(content: bytes) -> Tensor:
     """Give the grey levels of a PNG file's bytes, (H, W) uint8: what `png` was given."""
     with Image.open(io.BytesIO(content)) as image:
         return torch.from_numpy(np.array(image))
+
+
+def write_pixels(numbers: npt.NDArray[Any], path: Path) -> None:
+    """Write numbers, (H, W) or (H, W, 3), of 8 or 16 bits, as PNG. Raises ValueError of any other type."""
+    if numbers.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        raise ValueError(f"{path}: numbers of type {numbers.dtype} are not written as PNG")
+    Image.fromarray(numbers).save(path)
 
 
 def write(image: Tensor, path: Path) -> None:

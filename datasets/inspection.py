@@ -1,7 +1,7 @@
 """Is a folder of pairs what it should be? Sizes, depths, ranges, duplicates, and whether the pairs are registered."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.datasets import cases, formats, layouts
+from fusebench.datasets import cases, formats, layouts, registration
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import AS_STATED, Reading
+from fusebench.datasets.registration import Pose
+from fusebench.datasets.volumes import Volume
 from torch import Tensor
+
+Progress = Callable[[str, int, int], None]
 
 REACH = 6  # pixels a shift is looked for in every direction
 LEVELS = 32  # grey levels mutual information is taken at: 256 leave a slice's joint histogram nearly empty
@@ -57,19 +61,41 @@ class Row:
     flags: tuple[str, ...]
 
 
-def check(
-    root: Path,
-    reading: Reading = AS_STATED,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
-    say: Say = silent,
-) -> tuple[list[Row], list[str]]:
-    """Read every pair under a folder; give what was found, and every problem, a line each.
+@dataclass(frozen=True)
+class Case:
+    """How the volumes of a case lie against each other, as a motion in space, or why that was not looked for."""
 
-    Problems are what `layouts.survey` tells, files that cannot be read, and what is flagged: an image that is constant
-    or whose brightest pixel is below an eighth of its range, unless it is a slice of a volume; a second volume where it
-    is constant and the first is not; an image of which half is white; the same pixels under two names; a pair that
-    `find_shift` finds more than 2 pixels apart by at least 0.01 bit. The slices of a scan change little, so a pair that
-    was shuffled among its neighbours is not seen.
+    kind: str
+    name: str
+    modalities: tuple[str, str]
+    volumes: tuple[Volume, Volume]
+    pose: Pose | None
+    unseen: str
+
+    @property
+    def flag(self) -> str:
+        """What is suspicious; "" where nothing is."""
+        if self.pose is None or not self.pose.suspicious:
+            return ""
+        return (
+            f"{self.modalities[1]} lies {self.pose} off {self.modalities[0]}: mutual information "
+            f"{self.pose.best:.3f} bit with that undone, {self.pose.at_zero:.3f} as they are"
+        )
+
+
+class Found(NamedTuple):
+    """What was found: a row for each pair, every problem in a line, the cases that are volumes, and what was read."""
+
+    rows: list[Row]
+    problems: list[str]
+    cases: list[Case]
+    entries: Sequence[Entry] = ()
+
+
+def check(root: Path, reading: Reading = AS_STATED, progress: Progress = lambda *_: None, say: Say = silent) -> Found:
+    """Read every pair under a folder; give what was found.
+
+    Problems are what `layouts.survey` tells, and those of `look`.
 
     Raises
     ------
@@ -77,6 +103,34 @@ def check(
         If the folder is missing or holds nothing that could be pairs.
     """
     entries, problems = layouts.survey(root, reading, say)
+    found = look(entries, reading, progress)
+    return found._replace(problems=problems + found.problems)
+
+
+def in_a_line(found: Found) -> str:
+    """Say what was found in one line; "" where nothing is wrong.
+
+    Examples
+    --------
+    >>> in_a_line(Found([], ["CT-MRI/1: CT is white in 80% of its pixels", "CT-MRI/2: MRI is constant, 0"], []))
+    'CT-MRI/1: CT is white in 80% of its pixels (and 1 more)'
+    """
+    if not found.problems:
+        return ""
+    more = f" (and {len(found.problems) - 1} more)" if found.problems[1:] else ""
+    return f"{found.problems[0]}{more}"
+
+
+def look(entries: Sequence[Entry], reading: Reading = AS_STATED, progress: Progress = lambda *_: None) -> Found:
+    """Read pairs of files; give what was found.
+
+    Problems are files that cannot be read, and what is flagged: an image that is constant or whose brightest pixel is
+    below an eighth of its range, unless it is a slice of a volume; a second volume where it is constant and the first
+    is not; an image of which half is white; the same pixels under two names; a pair that `find_shift` finds more than 2
+    pixels apart by at least 0.01 bit; volumes that `registration.find` finds a 64th of their longest side apart. The
+    slices of a scan change little, so a pair that was shuffled among its neighbours is not seen.
+    """
+    problems: list[str] = []
     rows: list[Row] = []
     seen: dict[str, tuple[str, str, str]] = {}
     for done, entry in enumerate(entries):
@@ -89,6 +143,36 @@ def check(
             continue
         rows.append(row)
         problems += [f"{entry.kind}/{entry.name}: {flag}" for flag in row.flags]
+    cases_in_space = _in_space(entries, reading, progress)
+    problems += [f"{case.kind}/{case.name}: {case.flag}" for case in cases_in_space if case.flag]
+    return Found(rows, problems + _blank(rows), cases_in_space, entries)
+
+
+def _in_space(entries: Sequence[Entry], reading: Reading, progress: Progress) -> list[Case]:
+    """Look how the volumes of each case lie against each other."""
+    firsts: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        if name := cases.volume(entry.name) or entry.case:
+            firsts.setdefault((entry.kind, name), entry)
+    pairs = {
+        name: (found, layouts.modalities(entry))
+        for name, entry in firsts.items()
+        if (found := formats.as_volumes(*layouts.files(entry)))
+    }
+    looked: list[Case] = []
+    for done, ((kind, name), (found, modalities)) in enumerate(pairs.items()):
+        progress(f"{kind}/{name} in space", done, len(pairs))
+        try:
+            pose, unseen = registration.find(*found, modalities, reading), ""
+        except ValueError as error:
+            pose, unseen = None, str(error)
+        looked.append(Case(kind, name, modalities, found, pose, unseen))
+    return looked
+
+
+def _blank(rows: Iterable[Row]) -> list[str]:
+    """Say of which volumes one shows nothing where the other does."""
+    problems: list[str] = []
     volumes: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if name := cases.volume(row.name):
@@ -106,7 +190,7 @@ def check(
                 f"{kind}/{name}: {modalities[1]} is constant in {lost} of the slices in which {modalities[0]} is "
                 "not; do the volumes cover each other?"
             )
-    return rows, problems
+    return problems
 
 
 def find_shift(a: Tensor, b: Tensor, reach: int = REACH) -> Shift:

@@ -106,6 +106,16 @@ def files(entry: Entry) -> tuple[Path, Path]:
     return first, second
 
 
+def lists(entry: Entry) -> bool:
+    """Say whether a pair was listed here, and is read from two files."""
+    return isinstance(entry.read, partial) and entry.read.func is formats.read_pair
+
+
+def modalities(entry: Entry) -> tuple[str, str]:
+    """Name the two modalities of a pair listed here."""
+    return _arguments(entry)[3]
+
+
 def _arguments(entry: Entry) -> tuple[Path, Path, str, tuple[str, str], Reading]:
     """Give what a pair listed here is read by."""
     return cast("tuple[Path, Path, str, tuple[str, str], Reading]", cast("partial[Pair]", entry.read).args)

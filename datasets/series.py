@@ -29,18 +29,7 @@ def volume(folder: Path) -> Volume:
         If the folder holds no series or several, its slices differ in size, lie at unequal distances or in no row, are
         coloured or inverted (MONOCHROME1), or are damaged; the message names the folder or the file.
     """
-    return guarded(folder, KIND, lambda: _stated(folder, tuple((p, p.stat().st_mtime_ns) for p in _files(folder))))
-
-
-def _files(folder: Path) -> list[Path]:
-    """List the DICOM files of a folder."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.name != "DICOMDIR":
-            with path.open("rb") as file:
-                if dicom.is_one(file.read(132)):
-                    found.append(path)
-    return found
+    return guarded(folder, KIND, lambda: _stated(folder, tuple((p, p.stat().st_mtime_ns) for p in dicom.files(folder))))
 
 
 @lru_cache(maxsize=4)
@@ -78,7 +67,7 @@ def _stated(folder: Path, files: tuple[tuple[Path, int], ...]) -> Volume:
 
 def _slices(folder: Path) -> list[Path]:
     """List the slices of the one series of a folder in the order of their heights."""
-    files = _files(folder)
+    files = dicom.files(folder)
     found = dicom.series(files) if len(files) > 1 else []
     if len(found) != 1:
         held = ", ".join(f"that of {next(iter(one.heights)).name} ({len(one.heights)} files)" for one in found)

@@ -246,6 +246,33 @@ def read(
     return a, guarded(second.path, second.format, resampled)
 
 
+def whole(
+    volume: Volume, modality: str, reading: Reading = AS_STATED
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Give the grey levels of a volume that is turned to RAS+, and its affine. Raises ValueError."""
+    window = _window(volume, reading.windows.get(modality), reading)
+    voxels, affine = _voxels(volume, _number(volume, reading), 1, _black(volume, window, reading))
+    return window(voxels).numpy(), affine
+
+
+def stored(volume: Volume, reading: Reading = AS_STATED) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Give the values of a volume that is turned to RAS+, as its file holds them, and its affine. Raises ValueError."""
+    return guarded(
+        volume.path, volume.format, lambda: _voxels(volume, _number(volume, reading), 1, 0.0 if volume.padded else None)
+    )
+
+
+def write(values: npt.NDArray[Any], affine: npt.NDArray[np.float64], path: Path, window: Window | None = None) -> None:
+    """Write values and their affine, RAS+, as NIfTI; a window becomes its cal_min and cal_max."""
+    from nibabel import Nifti1Image
+
+    made = Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
+    made.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    if window is not None:
+        made.header["cal_min"], made.header["cal_max"] = window.low, window.high
+    made.to_filename(path)
+
+
 def _number(volume: Volume, reading: Reading) -> int:
     """Give the number of the volume that is meant of those in a file."""
     if volume.count == 1:

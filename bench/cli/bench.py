@@ -134,6 +134,7 @@ def bench_(
         entries = dict.fromkeys(entry for table in chosen.values() for entry in table.entries)
         for line in understood((entry.kind, entry.case) for entry in entries):
             notice(line)
+        _look(chosen, data, reading)
     chosen = {
         key: dataclasses.replace(table, fusers=tuple(with_weights(fuser, vgg16, weights) for fuser in table.fusers))
         for key, table in narrowed(chosen, metrics, methods, kinds).items()
@@ -201,6 +202,7 @@ def score_dir_(
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )
+    _look(chosen, data, reading)
     _bench(
         chosen,
         out,
@@ -285,6 +287,22 @@ def figure_(
     except ValueError as error:  # of an unknown suffix
         raise ValueError(f"{out}: {error}") from None
     say(f"written: {out}", err=True)
+
+
+def _look(suite: "Suite", data: str, reading: "Reading") -> None:
+    """Say in a line what `data check` would flag of the pairs of a folder that are run."""
+    from fusebench.datasets import inspection, layouts
+    from fusebench.datasets.catalogue import DATASETS
+
+    if data in DATASETS:
+        return
+    entries = [
+        entry for entry in dict.fromkeys(e for table in suite.values() for e in table.entries) if layouts.lists(entry)
+    ]
+    with progress_bar() as progress:
+        found = inspection.look(entries, reading, progress)
+    if line := inspection.in_a_line(found):
+        notice(f"{line}; `fusebench data check {data}` shows what looks wrong")
 
 
 def _box(zoom: str | None) -> "Box | None":

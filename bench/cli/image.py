@@ -51,7 +51,37 @@ def fuse_(
             help="NAME or NAME[option=value,...] of `list fusers`; module:NAME of your own.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="PNG, TIFF or BMP file to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="PNG, TIFF, BMP or, of volumes, NIfTI file to write; or a folder."
+        ),
+    ],
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM:TO",
+            help="Fuse these slices of two volumes, by number or in mm, such as 40mm:60mm; either end may be left out.",
+        ),
+    ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT[,FORMAT]",
+            help="Write the slices into the folder as nifti or dicom (secondary captures) too, for a viewer to place.",
+        ),
+    ] = None,
+    keep_identity: Annotated[
+        bool,
+        typer.Option("--keep-identity", help="Give DICOM results the patient, study and frame of reference of A."),
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE=TABLE[,OPACITY]",
+            help="Lay a grey source (a or b) in colour over the fused picture, such as b=hot,0.5.",
+        ),
+    ] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Leave the colour of a coloured source away.")] = False,
     window: Windows = None,
     axis: Axis = "axial",
@@ -64,13 +94,14 @@ def fuse_(
     vgg16: VGG16 = None,
     weights: CNN = None,
 ) -> None:
-    """Fuse two registered images into one 8-bit file.
+    """Fuse two registered images into one 8-bit file, or slices of two volumes.
 
-    Luma is fused; where a source is coloured its colour is put back, unless --grey. For --window the sources are called
-    a and b.
+    A volume is a file (NIfTI, MetaImage, NRRD, MGH) or a folder of DICOM slices; the second is resampled onto the grid
+    of the first. --slices writes into the folder OUT a picture for each, or into OUT.nii.gz all of them. Luma is fused;
+    where a source is coloured its colour is put back, unless --grey. For --window the sources are called a and b.
     """
-    from fusebench.bench.engine.work import fuse, shown_in_colour
-    from fusebench.datasets import formats, image
+    from fusebench.bench import fusing
+    from fusebench.datasets import formats
     from fusebench.fusers import foreign
     from fusebench.fusers.base import label
     from fusebench.fusers.catalogue import make
@@ -79,30 +110,19 @@ def fuse_(
     fuser = with_weights(make(method), vgg16, weights)
     if weights and fuser.name == "cnn" and "weights=" not in method.replace(" ", ""):
         fuser = replace(fuser, weights="published")  # type: ignore[type-var]  # a Protocol
-    if out.suffix.lower() not in image.LOSSLESS:
-        raise ValueError(f"{out}: images are written without loss; name it {', '.join(image.LOSSLESS)}")
-    if out.exists() and any(out.samefile(source) for source in (a, b) if source.exists()):
-        raise ValueError(f"{out}: is a source; name another file to write")
-    if not out.parent.is_dir():
-        raise ValueError(f"{out}: there is no folder {out.parent}")
-    reading = check_sources(
-        reading_of(
-            window,
-            axis,
-            interpolation,
-            pseudo_colour,
-            None,
-            volume,
-            nan_background=nan_background,
-            orientation=orientation,
-        ),
-        "a",
-        "b",
+    reading = reading_of(
+        window, axis, interpolation, pseudo_colour, None, volume, nan_background=nan_background, orientation=orientation
     )
-    pair = formats.read_pair(a, b, "fuse", reading=reading, say=notice)
-    with foreign.printing(label(fuser)):
-        fused = fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0]
-    image.write(fused if grey or pair.chroma is None else shown_in_colour(fused, pair.chroma), out)
+    reading = check_sources(reading, "a", "b")
+    formats.check_colour((a, b), reading)
+    target = fusing.target(out, (a, b), slices, also, keep_identity=keep_identity)
+    look = fusing.look(show, grey=grey)
+    with progress_bar() as progress, foreign.printing(label(fuser)):
+        written = fusing.fuse(
+            fuser, (a, b), target, look, reading=reading, device=device, progress=progress, say=notice
+        )
+    if slices is not None:
+        say(f"written: {written}", err=True)
 
 
 @commands.command(name="score", epilog="Example: fusebench score ct.png mri.png fused.png --profile vifb --json")
