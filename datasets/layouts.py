@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from fusebench.datasets import cases, formats, image
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.dicom import Series
+from fusebench.datasets.folders import Part, inside, is_flat, is_image, parts, subfolders
 from fusebench.datasets.formats import stem
 from fusebench.datasets.names import MODALITIES, by_modality, natural, without
 from fusebench.datasets.pair import Entry, Pair, check_name
@@ -66,12 +67,8 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; expected one that holds CT-MRI/CT/NAME.png and CT-MRI/MRI/NAME.png")
     root = root.resolve()  # "." has a name then
-    problems: list[str] = []
-    if (_is_kind(root) and not _holds_flat(root)) or _is_flat(root):
-        kinds = [root]
-    else:
-        problems += [f"{path}: a link that leads out of {root}" for path in _folders(root) if not _inside(path, root)]
-        kinds = [kind for kind in _folders(root) if _inside(kind, root) and (_is_kind(kind) or _is_flat(kind))]
+    problems = [f"{path}: a link that leads out of {root}" for path in subfolders(root) if not inside(path, root)]
+    kinds = parts(root, say)
     if not kinds and not problems:
         raise ValueError(
             f"{root}: no pairs; expected a folder for each kind of pair with a folder for each of its two modalities, "
@@ -79,18 +76,23 @@ def survey(root: Path, reading: Reading = AS_STATED, say: Say = silent) -> tuple
         )
     found: list[Entry] = []
     modalities: set[str] = set()
-    for kind in kinds:
+    for part in kinds:
         try:
-            sources = _sources(kind, root, say)
+            sources = _sources(part, root, say)
         except ValueError as error:
             problems.append(str(error))
             continue
         modalities |= set(sources.modalities)
-        listed, wrong = _entries(kind, sources, reading)
+        listed, wrong = _entries(part.kind, sources, reading)
         found += listed
         problems += wrong
     if not problems and (unknown := sorted(reading.windows.keys() - modalities)):
         problems = [f"--window {unknown[0]}: no such modality in {root}; it holds {', '.join(sorted(modalities))}"]
+    if not problems and found:
+        try:
+            formats.check_colour([path for entry in found for path in files(entry)], reading)
+        except ValueError as error:
+            problems = [str(error)]
     try:
         told = _of_cases(found, root.resolve().name, reading, say)
     except ValueError as error:
@@ -136,28 +138,45 @@ class _Sources(NamedTuple):
     cases: dict[str, str] | None = None
 
 
-def _sources(kind: Path, root: Path, say: Say) -> _Sources:
-    """Find the files of a kind in whichever layout it has. Raises ValueError if it has none."""
-    check_name(kind.name)
-    if _is_flat(kind):
+def _sources(part: Part, root: Path, say: Say) -> _Sources:
+    """Find the files of a kind, or of a part of one, in whichever layout it has. Raises ValueError if it has none."""
+    check_name(part.kind)
+    if part.name:
+        return _named(part, _in_modalities(part, root, say))
+    (kind,) = part.folders
+    if is_flat(kind):
         return _in_one_folder(kind, root, say)
-    return _in_cases(kind, root, say) if _holds_cases(kind) else _in_modalities(kind, root, say)
+    return _in_cases(kind, root, say) if _holds_cases(kind) else _in_modalities(part, root, say)
 
 
-def _in_modalities(kind: Path, root: Path, say: Say) -> _Sources:
+def _named(part: Part, sources: _Sources) -> _Sources:
+    """Begin the names of pairs with that of their part, which is their case where it is one."""
+
+    def called(name: str) -> str:
+        return name if name == part.name else f"{part.name}_{name}"
+
+    files_a, files_b = ({called(name): path for name, path in files.items()} for files in sources.files)
+    cases = {called(name): part.name for name in sources.files[0]} if part.is_case else None
+    if sources.cases is not None and not part.is_case:
+        cases = {called(name): f"{part.name}_{case}" for name, case in sources.cases.items()}
+    return sources._replace(files=(files_a, files_b), cases=cases)
+
+
+def _in_modalities(part: Part, root: Path, say: Say) -> _Sources:
     """Find KIND/A/NAME and KIND/B/NAME; a modality that each name in its folder has too is no part of the pair's."""
-    first, second = _modalities(kind, root)
+    first, second = _modalities(part, root)
+    names = _modality(first, part), _modality(second, part)
     found = [_files(folder, root) for folder in (first, second)]
     named = []
-    for folder, (held, refused) in zip((first, second), found, strict=True):
+    for folder, modality, (held, refused) in zip((first, second), names, found, strict=True):
         if not held and not refused:
             others = sorted({path.suffix or path.name for path in folder.iterdir() if path.is_file()})
             what = f"images that can be read, only {', '.join(others)}" if others else "images: an empty folder"
             raise ValueError(f"{folder}: no {what}; expected {', '.join(formats.SUFFIXES)}")
-        keys = {name: without(name, folder.name) for name in held}
+        keys = {name: without(name, modality) for name in held}
         named.append({keys[name] or name: path for name, path in held.items()} if all(keys.values()) else held)
-    sources = _Sources((first.name, second.name), (named[0], named[1]), (first, second), found[0][1] | found[1][1])
-    return _by_height(sources, kind.name, say)
+    sources = _Sources(names, (named[0], named[1]), (first, second), found[0][1] | found[1][1])
+    return _by_height(sources, part.name or part.kind, say)
 
 
 def _by_height(sources: _Sources, kind: str, say: Say) -> _Sources:
@@ -283,10 +302,10 @@ def _in_one_folder(kind: Path, root: Path, say: Say) -> _Sources:
 
 def _in_cases(kind: Path, root: Path, say: Say) -> _Sources:
     """Find KIND/CASE/A and KIND/CASE/B."""
-    folders = [folder for folder in _folders(kind) if any(map(_is_image, folder.iterdir()))]
+    folders = [folder for folder in subfolders(kind) if any(map(is_image, folder.iterdir()))]
     for folder in folders:
         check_name(folder.name)
-        if not _inside(folder, root):
+        if not inside(folder, root):
             raise ValueError(f"{folder}: a link that leads out of {root}")
     found = {folder.name: _files(folder, root) for folder in sorted(folders, key=lambda folder: natural(folder.name))}
     words = sorted({name.casefold() for held, _ in found.values() for name in held})
@@ -304,7 +323,7 @@ def _ordered(kind: Path, first: str, second: str) -> tuple[str, str]:
     return (second, first) if kind.name.casefold() == f"{second}-{first}".casefold() else (first, second)
 
 
-def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entry], list[str]]:
+def _entries(kind: str, sources: _Sources, reading: Reading) -> tuple[list[Entry], list[str]]:
     (files_a, files_b), problems = sources.files, list(sources.refused.values())
     for name in sorted((files_a.keys() ^ files_b.keys()) - {stem(path) for path in sources.refused}, key=natural):
         path, other = (files_a[name], sources.places[1]) if name in files_a else (files_b[name], sources.places[0])
@@ -320,8 +339,8 @@ def _entries(kind: Path, sources: _Sources, reading: Reading) -> tuple[list[Entr
             for index in [""] if numbers is None else [f"#{number}" for number in numbers]:
                 path_a, path_b = (path.with_name(path.name + index) for path in (a, b))
                 called = name + index
-                read = partial(formats.read_pair, path_a, path_b, kind.name, sources.modalities, reading, name=called)
-                found.append(Entry(kind.name, called, name if sources.by_case else of_case.get(name), read))
+                read = partial(formats.read_pair, path_a, path_b, kind, sources.modalities, reading, name=called)
+                found.append(Entry(kind, called, name if sources.by_case else of_case.get(name), read))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
@@ -394,46 +413,25 @@ def _of_cases(found: list[Entry], dataset: str, reading: Reading, say: Say) -> t
     )
 
 
-def _is_kind(folder: Path, deep: int = DEPTH) -> bool:
-    """Say whether a folder is meant as a kind of pair: it holds folders of images and not folders that are kinds."""
-    folders = _folders(folder) if deep else []
-    return any(_is_image(path) for sub in folders for path in sub.iterdir()) and not any(
-        _is_kind(sub, deep - 1) for sub in folders
-    )
-
-
-def _modalities(kind: Path, root: Path) -> tuple[Path, Path]:
+def _modalities(part: Part, root: Path) -> tuple[Path, Path]:
     """Give the two folders of a kind, in the order of its name where that names them."""
-    check_name(kind.name)
-    folders = _folders(kind)
-    if len(folders) != 2:
-        names = ", ".join(folder.name for folder in folders)
+    held = list(part.folders) if len(part.folders) == 2 else subfolders(part.folders[0])
+    if len(held) != 2:
+        names = ", ".join(folder.name for folder in held)
         raise ValueError(
-            f"{kind}: holds {len(folders)} folders ({names}); a kind of pair has one for each of two modalities"
+            f"{part.folders[0]}: holds {len(held)} folders ({names}); a kind of pair has one for each of two modalities"
         )
-    for folder in folders:
+    for folder in held:
         check_name(folder.name)
-        if not _inside(folder, root):
+        if not inside(folder, root):
             raise ValueError(f"{folder}: a link that leads out of {root}")
-    first, second = folders
-    return (second, first) if kind.name == f"{second.name}-{first.name}" else (first, second)
+    first, second = held
+    return (second, first) if part.kind == f"{_modality(second, part)}-{_modality(first, part)}" else (first, second)
 
 
-def _is_flat(folder: Path) -> bool:
-    """Say whether a folder holds nothing but files, whose names say their modalities."""
-    named = [stem(path) for path in folder.iterdir() if _is_image(path)] if not _folders(folder) else []
-    try:
-        return by_modality(named) is not None
-    except ValueError:  # they say too much, which is told where they are paired
-        return True
-
-
-def _holds_flat(root: Path) -> bool:
-    """Say whether the folders of images in a folder are kinds themselves, each flat, and not the two of one kind."""
-    held = {folder: {stem(path) for path in folder.iterdir() if _is_image(path)} for folder in _folders(root)}
-    named = [names for names in held.values() if names]
-    one_kind = len(named) == 2 and named[0] == named[1]
-    return not one_kind and all(_is_flat(folder) for folder, names in held.items() if names)
+def _modality(folder: Path, part: Part) -> str:
+    """Name what a folder shows; of CT/train it is the folder above."""
+    return folder.parent.name if len(part.folders) == 2 else folder.name
 
 
 def _holds_cases(kind: Path) -> bool:
@@ -441,25 +439,21 @@ def _holds_cases(kind: Path) -> bool:
 
     Two folders whose files have the same two names are modalities, unless these are names of modalities.
     """
-    held = [{stem(path).casefold() for path in folder.iterdir() if _is_image(path)} for folder in _folders(kind)]
+    held = [{stem(path).casefold() for path in folder.iterdir() if is_image(path)} for folder in subfolders(kind)]
     held = [words for words in held if words]
     if all(words <= MODALITIES for words in held):
         return True
     return len(held) > 2 and all(words == held[0] for words in held) and len(held[0]) == 2
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
 def _files(folder: Path, root: Path) -> tuple[dict[str, Path], dict[Path, str]]:
     """Give the image files of a folder by their names, and those that are refused with the reason."""
     files: dict[str, Path] = {}
     refused: dict[Path, str] = {}
-    for path in sorted(filter(_is_image, folder.iterdir())):
+    for path in sorted(filter(is_image, folder.iterdir())):
         if not path.name.isprintable():
             refused[path] = f"{path.parent / repr(path.name)}: a name that cannot be printed; rename the file"
-        elif not (_inside(path, root) and _inside(path.with_suffix(".img"), root)):  # the voxels of a .hdr
+        elif not (inside(path, root) and inside(path.with_suffix(".img"), root)):  # the voxels of a .hdr
             refused[path] = f"{path}: a link that leads out of {root}"
         elif not path.is_file():
             refused[path] = f"{path}: no regular file"
@@ -469,18 +463,3 @@ def _files(folder: Path, root: Path) -> tuple[dict[str, Path], dict[Path, str]]:
         else:
             files[stem(path)] = path
     return files, refused
-
-
-def _inside(path: Path, root: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # a link to itself
-        return False
-
-
-def _is_image(path: Path) -> bool:
-    # A folder may be called like an image, and is none; what is neither file nor folder is told.
-    # What DICOM calls DICOMDIR is an index of other files, and .img holds the voxels of the .hdr beside it.
-    hidden = path.name.startswith(".") or path.name == "DICOMDIR"
-    hidden = hidden or (path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists())
-    return not hidden and not path.is_dir() and formats.told(path) is not None

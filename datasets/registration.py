@@ -5,7 +5,6 @@ SPIE 4322, 2001) and Powell's method, from coarse to fine.
 """
 
 import math
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from fusebench.datasets import volumes
 from fusebench.datasets.reading import AS_STATED, Reading
-from fusebench.datasets.volumes import Volume, guarded
+from fusebench.datasets.volumes import Volume
 
 CURE = "`pip install 'fusebench[itk]'` brings SimpleITK, which does it"
 BINS = 32
@@ -97,9 +96,9 @@ def find(first: Volume, second: Volume, modalities: tuple[str, str] = ("a", "b")
     ValueError
         If SimpleITK is not installed, a volume has too few slices or is sheared, or cannot be read.
     """
+    _library()
     fixed, moving = (
-        guarded(volume.path, volume.format, partial(_placed, volume, modality, reading))
-        for volume, modality in zip((first, second), modalities, strict=True)
+        _placed(volume, modality, reading) for volume, modality in zip((first, second), modalities, strict=True)
     )
     transform, at_zero, best = align(fixed, moving)
     matrix = np.eye(4)
@@ -195,7 +194,8 @@ def write(transform: Any, path: Path) -> None:
 
 def _placed(volume: Volume, modality: str, reading: Reading) -> Any:
     if min(volume.shape) < THIN:
-        raise ValueError(f"{' x '.join(map(str, volume.shape))} voxels are too few to look for a turn")
+        shape = " x ".join(map(str, volume.shape))
+        raise ValueError(f"{volume.path}: {shape} voxels are too few to look for a turn")
     return image(*volumes.whole(volume, modality, reading))
 
 

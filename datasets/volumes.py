@@ -250,9 +250,13 @@ def whole(
     volume: Volume, modality: str, reading: Reading = AS_STATED
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Give the grey levels of a volume that is turned to RAS+, and its affine. Raises ValueError."""
-    window = _window(volume, reading.windows.get(modality), reading)
-    voxels, affine = _voxels(volume, _number(volume, reading), 1, _black(volume, window, reading))
-    return window(voxels).numpy(), affine
+
+    def find() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        window = _window(volume, reading.windows.get(modality), reading)
+        voxels, affine = _voxels(volume, _number(volume, reading), 1, _black(volume, window, reading))
+        return window(voxels).numpy(), affine
+
+    return guarded(volume.path, volume.format, find)
 
 
 def stored(volume: Volume, reading: Reading = AS_STATED) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:

@@ -134,7 +134,6 @@ def bench_(
         entries = dict.fromkeys(entry for table in chosen.values() for entry in table.entries)
         for line in understood((entry.kind, entry.case) for entry in entries):
             notice(line)
-        _look(chosen, data, reading)
     chosen = {
         key: dataclasses.replace(table, fusers=tuple(with_weights(fuser, vgg16, weights) for fuser in table.fusers))
         for key, table in narrowed(chosen, metrics, methods, kinds).items()
@@ -202,7 +201,6 @@ def score_dir_(
     chosen = narrowed(
         external(catalogue.entries(data, reading, notice), results, pairs, notice), metrics, methods, kinds
     )
-    _look(chosen, data, reading)
     _bench(
         chosen,
         out,
@@ -289,20 +287,18 @@ def figure_(
     say(f"written: {out}", err=True)
 
 
-def _look(suite: "Suite", data: str, reading: "Reading") -> None:
+def _look(suite: "Suite", request: "Request") -> None:
     """Say in a line what `data check` would flag of the pairs of a folder that are run."""
     from fusebench.datasets import inspection, layouts
-    from fusebench.datasets.catalogue import DATASETS
 
-    if data in DATASETS:
-        return
     entries = [
         entry for entry in dict.fromkeys(e for table in suite.values() for e in table.entries) if layouts.lists(entry)
     ]
     with progress_bar() as progress:
-        found = inspection.look(entries, reading, progress)
-    if line := inspection.in_a_line(found):
-        notice(f"{line}; `fusebench data check {data}` shows what looks wrong")
+        found = inspection.look(entries, request.reading, progress)
+    # What cannot be read is an error of the run.
+    if len(found.rows) == len(entries) and (line := inspection.in_a_line(found)):
+        notice(f"{line}; `fusebench data check {request.data}` shows what looks wrong")
 
 
 def _box(zoom: str | None) -> "Box | None":
@@ -330,6 +326,7 @@ def _bench(
     from fusebench.bench.engine import run, store
 
     with store.locked(out):
+        _look(chosen, options["request"])
         with progress_bar() as progress:
             summary = run.run(chosen, out, name=name, jobs=jobs_or_cores(jobs, **options), progress=progress, **options)
         paper.write_features(chosen, out)

@@ -30,7 +30,7 @@ def test_a_fused_volume_is_brought_onto_the_sources_grid(
     tmp_path: Path, sources: tuple[Path, Path], write_nifti: Write
 ) -> None:
     fused = write_nifti(tmp_path / "fused.nii", CUBE[::-1] // 2, MIRRORED)
-    levels = torch.from_numpy(np.rot90(CUBE[..., 2] // 2).copy())
+    levels = torch.from_numpy(np.rot90(CUBE[..., 2] // 2)[:, ::-1].copy())
     image.write(levels, tmp_path / "fused.png")
     for path in (fused, Path(f"{fused}#2"), tmp_path / "fused.png"):
         assert torch.equal(arrays.read_triple(*sources, path).grey[2][0], levels)
@@ -49,7 +49,7 @@ def test_a_mask_of_labels_is_brought_onto_the_sources_grid(
     labels = np.zeros(CUBE.shape, dtype=np.int16)
     labels[3:7, 2:9, 1:4], labels[0, 0] = 7, -1
     mask = write_nifti(tmp_path / "mask.nii", labels[::-1], MIRRORED)
-    expected = torch.from_numpy(np.rot90(labels[..., 2] > 0).copy())
+    expected = torch.from_numpy(np.rot90(labels[..., 2] > 0)[:, ::-1].copy())
     triple = arrays.read_triple(*sources, sources[0])
     assert torch.equal(arrays.read_mask(f"{mask}#2", triple, sources[0])[0], expected)
     with pytest.raises(ValueError, match=r"mask.nii: all black"):

@@ -139,6 +139,7 @@ def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.
             "case": None,
             "volume": None,
             "nan_background": False,
+            "orientation": "radiological",
         },
         "external": "/theirs",
         "command": ["fusebench", "bench"],

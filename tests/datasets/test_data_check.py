@@ -18,6 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+UNDERSTOOD = "CT-MRI: {} pairs, cases unknown, so each pair counts as one"
+
+
+def looked(count: int) -> list[str]:
+    """Give what is said of that for which was looked."""
+    return [
+        f"{count} of {count} pairs: shifts within the slice of up to 6 pixels, no turns",
+        "not looked at: how slices lie above each other, which single images do not say",
+    ]
+
 
 def save(path: Path, image: Tensor) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +51,11 @@ def layout(tmp_path: Path, slices: dict[str, tuple[Tensor, Tensor]]) -> Path:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[int, str, str]]:
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))  # where check/ is written
+
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fusebench", "data", "check", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
@@ -75,7 +89,8 @@ def test_mutual_information_is_what_it_is_in_closed_form() -> None:
 def test_registered_pairs_pass(layout: Path, command: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = command(layout)
     assert code == 0
-    assert err == "CT-MRI: 3 pairs, cases unknown, so each pair counts as one\n3 pairs read, 0 problems\n"
+    assert err.splitlines() == [UNDERSTOOD.format(3), *looked(3), "3 pairs read, 0 problems; check/ says so"]
+    assert [path.name for path in Path("check").iterdir()] == ["summary.md"]
     assert [line.split()[0] for line in out.splitlines()[2:]] == ["CT-MRI/0", "CT-MRI/20", "CT-MRI/40"]
     assert "128 x 128" in out
 
@@ -118,7 +133,12 @@ def test_every_problem_is_listed_and_the_exit_code_is_1(
     assert len(report["problems"]) == len(expected), report["problems"]
     for problem, part in zip(report["problems"], expected, strict=True):
         assert part in problem
-    assert err == "CT-MRI: 9 pairs, cases unknown, so each pair counts as one\n9 pairs read, 9 problems\n"
+    assert err.splitlines() == [UNDERSTOOD.format(9), *looked(9), "9 pairs read, 9 problems"]
+    assert not Path("check").exists()
+    assert command(layout)[1:] != ("", "")
+    assert sorted(path.name for path in Path("check").iterdir()) == ["CT-MRI_shifted.png", "summary.md"]
+    assert "moved by -5 down" not in Path("check/summary.md").read_text()
+    assert "## CT-MRI/shifted: CT lies +5 down, -4 right of MRI" in Path("check/summary.md").read_text()
     shifted = next(pair for pair in report["pairs"] if pair["name"] == "shifted")
     assert (shifted["shift"]["dy"], shifted["shift"]["dx"]) == (5, -4)
 
@@ -146,7 +166,8 @@ def test_structure_is_checked_to_the_end(layout: Path, command: Callable[..., tu
         "lonely",
     ]
     assert code == 1
-    assert err == "CT-MRI: 3 pairs, cases unknown, so each pair counts as one\n3 pairs read, 7 problems\n"
+    shown = "3 pairs read, 7 problems; check/summary.md shows them"
+    assert err.splitlines() == [UNDERSTOOD.format(3), *looked(3), shown]
     for problem, part in zip(problems, [*expected, "X-Y/Y: no images"], strict=True):
         assert part in problem
     assert "\x1b" not in out
@@ -165,7 +186,7 @@ def test_empty_slices_of_a_volume_are_no_problem(tmp_path: Path, write_nifti: Ca
     voxels[20:29, 9, 2] = 9
     for modality, volume in (("CT", voxels), ("MRI", voxels // 2)):
         write_nifti(tmp_path / "CT-MRI" / modality / "x.nii", volume)
-    rows, problems = inspection.check(tmp_path)
+    rows, problems, *_ = inspection.check(tmp_path)
     assert [row.name for row in rows] == ["x#0", "x#1", "x#2"]
     assert problems == []
     away = np.eye(4)
@@ -209,7 +230,7 @@ def test_the_depth_and_the_range_of_each_format(
 def test_too_small_to_be_measured_is_said_by_nothing(tmp_path: Path, noise: torch.Generator) -> None:
     for modality in ("CT", "MRI"):
         save(tmp_path / "CT-MRI" / modality / "x.png", torch.rand(20, 20, generator=noise))
-    (row,), problems = inspection.check(tmp_path)
+    (row,), problems, *_ = inspection.check(tmp_path)
     assert row.shift is None
     assert problems == []
 

@@ -4,11 +4,13 @@ import gzip
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
-from fusebench.datasets import dicom, image, nifti, volumes
+from fusebench.datasets import dicom, formats, image, itk, nifti, series, volumes
 from fusebench.datasets.reading import Reading, Window, parse_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,9 +30,32 @@ def saved(kind: str, pixels: np.ndarray = GREY, **options: str) -> bytes:
     return content.getvalue()
 
 
+def written(sitk: Any, path: Path, wide: np.ndarray) -> bytes:
+    """Give a MetaImage or NRRD file."""
+    made = sitk.GetImageFromArray(wide.astype(np.int16).reshape(6, 6, 3))
+    made.SetSpacing((1.0, 2.0, 3.0))
+    sitk.WriteImage(made, str(path))
+    return path.read_bytes()
+
+
+def mgh(path: Path, wide: np.ndarray) -> bytes:
+    """Give a file of FreeSurfer."""
+    nibabel.MGHImage(wide.astype(np.int16).reshape(6, 6, 3), np.eye(4)).to_filename(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def sitk() -> Any:
+    """Give SimpleITK."""
+    return pytest.importorskip("SimpleITK", reason="SimpleITK is not installed: the extra itk")
+
+
 @pytest.fixture(scope="module")
 def whole(
-    tmp_path_factory: pytest.TempPathFactory, write_dicom: Callable[..., Path], write_nifti: Callable[..., Path]
+    tmp_path_factory: pytest.TempPathFactory,
+    write_dicom: Callable[..., Path],
+    write_nifti: Callable[..., Path],
+    sitk: Any,
 ) -> dict[str, bytes]:
     """Give a whole file of each format by its name; after a + its variants."""
     folder = tmp_path_factory.mktemp("whole")
@@ -54,6 +79,8 @@ def whole(
     }
     return {
         **{name: path.read_bytes() for name, path in files.items()},
+        **{f"+{suffix}": written(sitk, folder / f"1{suffix}", wide) for suffix in (".mha", ".nrrd")},
+        "+.mgh": mgh(folder / "1.mgh", wide),
         "+.nii.gz": gzip.compress(files["+.nii"].read_bytes(), mtime=0),
         "+8.png": saved("PNG"),
         "+16.png": saved("PNG", wide),
@@ -68,9 +95,11 @@ def whole(
 
 def read(path: Path) -> tuple[Tensor, ...]:
     """Read a file as the folder's door does, by its extension."""
+    volumes._voxels.cache_clear()  # two files of one moment look the same to it
     if path.name.endswith(nifti.EXTENSIONS):
-        volumes._voxels.cache_clear()  # two files of one moment look the same to it
         return volumes.read(nifti.volume(path), nifti.volume(path), 1, reading=BOTH)
+    if path.name.endswith(itk.EXTENSIONS):
+        return volumes.read(itk.volume(path), itk.volume(path), 1, reading=BOTH)
     if path.suffix == ".dcm":
         return tuple(x for x in dicom.read(path, dicom.frames(path)) if x is not None)
     return tuple(x for x in image.read(path, WINDOW if "float" in path.name else None) if x is not None)
@@ -92,8 +121,19 @@ def survives(path: Path, content: bytes) -> None:
 
 NAMES = (
     *("+grey.dcm", "+runs.dcm", "+frames.dcm", "+table.dcm", "+.nii", "+.nii.gz", "+8.png", "+16.png", "+colour.png"),
-    *("+raw.tif", "+lzw.tif", "+float.tif", "+.bmp", "+.jpg"),
+    *("+raw.tif", "+lzw.tif", "+float.tif", "+.bmp", "+.jpg", "+.mha", "+.nrrd", "+.mgh"),
 )
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory: pytest.TempPathFactory, write_dicom: Callable[..., Path]) -> Path:
+    """Write a series of three slices."""
+    folder = tmp_path_factory.mktemp("series")
+    for k in range(3):
+        stated = {"SeriesInstanceUID": "1.2.9", "FrameOfReferenceUID": "1.2.7", "PixelSpacing": [1, 1]}
+        stated |= {"ImagePositionPatient": [0, 0, k], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+        write_dicom(folder / f"IM{k}", GREY + k, **stated)
+    return folder
 
 
 @st.composite
@@ -129,6 +169,25 @@ def test_no_damage_makes_a_reader_fail_otherwise(
     whole: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, name: str, change: Callable[[bytes], bytes]
 ) -> None:
     survives(tmp_path_factory.getbasetemp() / name, change(whole[name]))
+
+
+@given(damage(), st.integers(0, 2))
+@settings(max_examples=300)
+def test_no_damage_of_a_slice_makes_a_series_fail_otherwise(
+    slices: Path, change: Callable[[bytes], bytes], number: int
+) -> None:
+    path = slices / f"IM{number}"
+    before = path.read_bytes()
+    path.write_bytes(change(before))
+    series._stated.cache_clear()
+    volumes._voxels.cache_clear()
+    try:
+        images = formats.read_pair(Path(f"{slices}#1"), slices, "x", reading=BOTH)
+        assert 0 <= images.a.min() <= images.a.max() <= 1
+    except ValueError as error:
+        assert str(error).startswith(str(slices))  # noqa: PT017  most inputs raise, some are images still
+    finally:
+        path.write_bytes(before)
 
 
 @given(st.one_of(st.text(), st.from_regex(r"[A-Z]{1,3}=[0-9naif.,e+-]{0,9}", fullmatch=True)))

@@ -180,6 +180,57 @@ def test_folders_that_people_have_are_understood(tmp_path: Path, written: str, s
         assert (pair.name, pair.case) == (entry.name, entry.case) == (NAMES[k], NAMES[k] if said == [CASES] else None)
 
 
+PARTS = "CT-MRI: test, train are read as parts of one set"
+PATIENTS = "CT-MRI: p1, p2, p10 are read as its cases"
+
+
+@pytest.mark.parametrize(
+    ("written", "parts", "said"),
+    [
+        ("{p}/CT-MRI/{m}/{n}.png", ["test", "train"], None),
+        ("CT-MRI/{p}/{m}/{n}.png", ["test", "train"], PARTS),
+        ("CT-MRI/{m}/{p}/{n}.png", ["test", "train"], PARTS),
+        ("{p}/{m}/{n}.png", ["test", "train"], PARTS),
+        ("CT-MRI/{p}/{m}/{n}.png", ["p1", "p2", "p10"], PATIENTS),
+        ("CT-MRI/{m}/{p}/{n}.png", ["p1", "p2", "p10"], PATIENTS),
+        ("{p}/{m}/{n}.png", ["p1", "p2", "p10"], PATIENTS),
+        ("CT-MRI/{p}/{m}/{n}.png", ["Smith"], "CT-MRI: Smith are read as its cases"),
+    ],
+)
+def test_folders_one_deeper_are_parts_or_cases(
+    tmp_path: Path, written: str, parts: list[str], said: str | None
+) -> None:
+    for k, part in enumerate(parts):
+        for m, pixels in (("CT", GREY + k), ("MRI", GREY // 2 + k)):
+            save(tmp_path / written.format(p=part, m=m, n="7"), pixels)
+    heard: list[str] = []
+    found = layouts.entries(tmp_path, say=heard.append)
+    cased = said != PARTS and said is not None
+    assert [(e.kind, e.name, e.case) for e in found] == [
+        ("CT-MRI", f"{part}_7", part if cased else None) for part in parts
+    ]
+    for k, entry in enumerate(found):
+        assert entry.read().modalities == ("CT", "MRI")
+        assert (255 * entry.read().a).round().tolist() == (GREY + k).tolist()
+        assert (255 * entry.read().b).round().tolist() == (GREY // 2 + k).tolist()
+    if said is not None:
+        assert heard[0] == said
+
+
+def test_sets_and_sequences_are_no_parts(tmp_path: Path) -> None:
+    for data in ("tno", "vot"):
+        for modality in ("ir", "vi"):
+            save(tmp_path / "sets" / data / modality / "1.png")
+    assert {entry.kind for entry in layouts.entries(tmp_path / "sets")} == {"tno", "vot"}
+    for patient in ("p1", "p2"):
+        for modality in ("T1", "T2"):
+            save(tmp_path / "brains" / patient / modality / "1.png")
+    found = layouts.entries(tmp_path / "brains")
+    assert [(e.kind, e.case, e.read().modalities) for e in found] == [
+        ("T1-T2", patient, ("T1", "T2")) for patient in ("p1", "p2")
+    ]
+
+
 def test_two_patients_are_never_a_pair(tmp_path: Path) -> None:
     for patient in ("patient1", "patient2"):
         for modality in ("ct", "mri"):
