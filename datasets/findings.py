@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +12,13 @@ from fusebench.datasets.orientation import AXES
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.datasets.volumes import Volume
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
 SUMMARY = "summary.md"
 TITLE = "# Check of "
 FIELDS = 8  # of the checkerboard along a side
+WIDTH = 400  # pixels, from which on a picture is not enlarged
+GAP, TITLE_HEIGHT = 8, 20  # pixels
 Grey = npt.NDArray[np.float32]
 
 
@@ -40,7 +39,7 @@ def write(found: Found, root: Path, out: Path, reading: Reading = AS_STATED) -> 
     pictures: list[tuple[str, Path]] = []
     for case in (case for case in found.cases if case.flag):
         path = out / f"{case.kind}_{case.name}.png"
-        _board_of_case(case, reading).savefig(path)
+        _board_of_case(case, reading).save(path)
         pictures.append((f"{case.kind}/{case.name}: {case.flag}", path))
     known = {(entry.kind, entry.name): entry for entry in found.entries}
     in_space = {(case.kind, case.name) for case in found.cases if case.flag}
@@ -49,7 +48,7 @@ def write(found: Found, root: Path, out: Path, reading: Reading = AS_STATED) -> 
         volume = row.name.rpartition("#")[0] or row.case
         if row.shift and row.shift.suspicious and (row.kind, volume) not in in_space:
             path = out / f"{row.kind}_{row.name}.png"
-            _board_of_pair(row, known[row.kind, row.name]).savefig(path)
+            _board_of_pair(row, known[row.kind, row.name]).save(path)
             pictures.append((f"{row.kind}/{row.name}: {row.flags[-1]}", path))
     (out / SUMMARY).write_text(_summary(found, root, pictures), encoding="utf-8")
     return [path for _, path in pictures]
@@ -109,7 +108,7 @@ def looked_at(found: Found) -> list[str]:
     return lines
 
 
-def _board_of_pair(row: Row, entry: Entry) -> "Figure":
+def _board_of_pair(row: Row, entry: Entry) -> Image.Image:
     pair = entry.read()
     a, b = pair.a.numpy(), pair.b.numpy()
     shift = row.shift
@@ -118,10 +117,10 @@ def _board_of_pair(row: Row, entry: Entry) -> "Figure":
         undone = np.roll(a, (-shift.dy, -shift.dx), (0, 1))
         title = f"{row.modalities[0]} moved by {-shift.dy:+d} down, {-shift.dx:+d} right"
         panels.append((title, checkerboard(undone, b)))
-    return _drawn(f"{row.kind}/{row.name}", [panels])
+    return _drawn([panels])
 
 
-def _board_of_case(case: Case, reading: Reading) -> "Figure":
+def _board_of_case(case: Case, reading: Reading) -> Image.Image:
     """Draw the middle slice along each axis, as they are and with the motion undone."""
     first, second = case.volumes
     undone = moved(second, case)
@@ -134,7 +133,7 @@ def _board_of_case(case: Case, reading: Reading) -> "Figure":
             a, b = volumes.read(first, other, middle, case.modalities, along)
             panels.append((f"{title}, {axis}", checkerboard(a.numpy(), b.numpy())))
         rows.append(panels)
-    return _drawn(f"{case.kind}/{case.name}: {case.pose}", rows)
+    return _drawn(rows)
 
 
 def moved(second: Volume, case: Case) -> Volume:
@@ -157,20 +156,25 @@ def checkerboard(a: Grey, b: Grey) -> Grey:
     return np.where((rows[:, None] + columns) % 2 == 0, a, b)
 
 
-def _drawn(title: str, rows: list[list[tuple[str, Grey]]]) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4 * len(rows[0]), 4.3 * len(rows)), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-    for row, drawn in zip(axes, rows, strict=True):
-        for ax, (text, board) in zip(row, drawn, strict=True):
-            ax.imshow(board, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            ax.set_title(text, fontsize=9, parse_math=False)
-            ax.axis("off")
-    figure.suptitle(title, fontsize=10, parse_math=False, wrap=True)
-    return figure
+def _drawn(rows: list[list[tuple[str, Grey]]]) -> Image.Image:
+    """Put pictures beside and below each other, each with its title above, enlarged where they are small."""
+    widest = max(board.shape[1] for row in rows for _, board in row)
+    times = max(1, WIDTH // widest)
+    font = ImageFont.load_default(size=14)
+    made = [[(text, Image.fromarray((255 * board).round().astype(np.uint8))) for text, board in row] for row in rows]
+    width = times * widest + GAP
+    heights = [times * max(board.height for _, board in row) + GAP + TITLE_HEIGHT for row in made]
+    sheet = Image.new("L", (width * max(map(len, rows)) + GAP, sum(heights) + GAP), 255)
+    draw = ImageDraw.Draw(sheet)
+    top = GAP
+    for row, height in zip(made, heights, strict=True):
+        for n, (text, board) in enumerate(row):
+            left = GAP + n * width
+            draw.text((left, top), text, fill=0, font=font)
+            large = board.resize((times * board.width, times * board.height), Image.Resampling.NEAREST)
+            sheet.paste(large, (left, top + TITLE_HEIGHT))
+        top += height
+    return sheet
 
 
 def _escaped(text: str) -> str:

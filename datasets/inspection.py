@@ -214,14 +214,30 @@ def find_shift(a: Tensor, b: Tensor, reach: int = REACH) -> Shift:
     """
     first, second = (_levels(image) for image in (a, b))
     height, width = second.shape
-    inner = second[reach : height - reach, reach : width - reach].ravel()
-    steps = range(-reach, reach + 1)
+    inner = second[reach : height - reach, reach : width - reach]
+    shown = np.flatnonzero(inner)  # half of a slice is black; what it is paired with, the others' counts tell
+    rows, columns = np.divmod(shown, inner.shape[1])
+    places, levels = (rows + reach) * width + columns + reach, inner.ravel()[shown]
     information = {}
-    for dy, dx in sorted(((dy, dx) for dy in steps for dx in steps), key=lambda s: (s[0] ** 2 + s[1] ** 2, s)):
-        part = first[reach + dy : height - reach + dy, reach + dx : width - reach + dx].ravel()
-        information[dy, dx] = _mutual_information(part * LEVELS + inner)
-    dy, dx = max(information, key=information.__getitem__)
+    steps = range(-reach, reach + 1)
+    for dx in steps:
+        counts = _counts_below(first[:, reach + dx : width - reach + dx])
+        for dy in steps:
+            joint = np.bincount(first.ravel()[places + (dy * width + dx)] * LEVELS + levels, minlength=LEVELS**2)
+            joint = joint.reshape(LEVELS, LEVELS)
+            whole = counts[height - reach + dy] - counts[reach + dy]
+            joint[:, 0] = whole - joint.sum(axis=1)
+            information[dy, dx] = _mutual_information(joint)
+    order = sorted(information, key=lambda s: (s[0] ** 2 + s[1] ** 2, s))
+    dy, dx = max(order, key=information.__getitem__)
     return Shift(dy, dx, information[0, 0], information[dy, dx])
+
+
+def _counts_below(image: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Count the levels of the rows above each row: (H + 1, LEVELS)."""
+    height = len(image)
+    of_rows = np.bincount((np.arange(height)[:, None] * LEVELS + image).ravel(), minlength=height * LEVELS)
+    return np.concatenate([np.zeros((1, LEVELS), np.int64), of_rows.reshape(height, LEVELS).cumsum(axis=0)])
 
 
 def _row(entry: Entry, pair: Pair, seen: dict[str, tuple[str, str, str]]) -> Row:
@@ -270,9 +286,8 @@ def _levels(image: Tensor) -> npt.NDArray[np.int64]:
     return levels
 
 
-def _mutual_information(joint: npt.NDArray[np.int64]) -> float:
-    """I(a, b) = H(a) + H(b) - H(a, b) in bits, of pixels given as LEVELS a + b."""
-    counts = np.bincount(joint, minlength=LEVELS**2).reshape(LEVELS, LEVELS)
+def _mutual_information(counts: npt.NDArray[np.int64]) -> float:
+    """I(a, b) = H(a) + H(b) - H(a, b) in bits, of how often each two levels stand together."""
     marginals = _entropy(counts.sum(axis=0)) + _entropy(counts.sum(axis=1))
     return max(0.0, marginals - _entropy(counts.ravel()))
 

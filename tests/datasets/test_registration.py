@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nibabel
+import nibabel.processing
 import numpy as np
 import pytest
 from fusebench.bench import cli
