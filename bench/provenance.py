@@ -57,7 +57,8 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
         key: {
             "title": table.title,
             "fusers": [
-                {"label": label(fuser), "trivial": fuser.name in trivial, **_made(fuser)} for fuser in table.fusers
+                {"label": label(fuser), **_shown(fuser), "trivial": fuser.name in trivial, **_made(fuser)}
+                for fuser in table.fusers
             ],
             "pairs": [[entry.kind, entry.name] for entry in table.entries],
             "metrics": [{fact: getattr(metric, fact) for fact in facts} for metric in table.metrics],
@@ -86,6 +87,11 @@ def items(description: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     for table in description["tables"].values():
         for (kind, pair), fuser in product(table["pairs"], table["fusers"]):
             yield kind, pair, fuser["label"]
+
+
+def _shown(fuser: AnyFuser) -> dict[str, Any]:
+    """Give what tables show of a fuser besides its label."""
+    return {"title": str(getattr(fuser, "title", label(fuser))), "parameters": getattr(fuser, "parameters", None)}
 
 
 def _made(fuser: AnyFuser) -> dict[str, Any]:

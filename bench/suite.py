@@ -26,7 +26,8 @@ class Table:
 
     `shown` are the metrics that are printed, all where none is named; the files of a run have all of them. `published`
     holds the scores a paper printed, by fuser's label and metric's label; they stand beside ours where the pairs are
-    real.
+    real. `tolerances` holds the largest relative change of a score that `fusebench check` lets pass, by the label or
+    name of a fuser and the label of a metric, either of which may be "*"; without one it is what the two state.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Table:
     metrics: tuple[Metric, ...]
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shown: tuple[Metric, ...] = ()
+    tolerances: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", _records(self.metrics))
@@ -108,10 +110,21 @@ def _check_table(key: object, table: Table) -> None:
         for thing in things:
             if not isinstance(thing, kind):
                 raise TypeError(f"{thing!r} is no {what}; expected {kind.__module__}.{kind.__name__}")
+    _check_tolerances(table)
     for scores in table.published.values():
         for metric, score in scores.items():
             if not isinstance(score, Real):
                 raise TypeError(f"the published score of {metric} is {score!r}; expected a number")
+
+
+def _check_tolerances(table: Table) -> None:
+    fusers = {"*", *(f.name for f in table.fusers), *(label(f) for f in table.fusers)}
+    metrics = {"*", *(metric.label for metric in table.metrics)}
+    for (fuser, metric), allowed in table.tolerances.items():
+        if fuser not in fusers or metric not in metrics:
+            raise ValueError(f"a tolerance for {fuser!r} by {metric!r}, of which the table lacks one")
+        if not (isinstance(allowed, Real) and 0 <= allowed < float("inf")):
+            raise ValueError(f"the tolerance of {fuser} by {metric} is {allowed!r}; expected a number, 0.01 for 1 %")
 
 
 def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = None, kinds: str | None = None) -> Suite:

@@ -25,6 +25,10 @@ class Fuser(Protocol):
     `trace`
         A method (a, b) -> Trace that fuses one pair, a and b of shape (H, W), and tells the losses on the way. A run
         calls it instead of the fuser and writes the losses down.
+    `title`
+        What a paper calls it, such as "VGG16 + L-BFGS, conv1_2": tables and figures show it instead of the label.
+    `parameters`
+        How many numbers its network has, which tables show.
     `drift`
         Where the 8-bit image depends on the processor: the largest change of a score that this makes, relative to the
         score or to 0.001.

@@ -35,6 +35,11 @@ class Local(ABC):
     def maps(self) -> "tuple[Map, ...]":
         """The maps, in the order of the formula."""
 
+    @property
+    @abstractmethod
+    def drawn(self) -> Tensor:
+        """What a picture shows, (N, h, w): local values as they are combined to scores, NaN where there are none."""
+
     def then(self, formula: Callable[..., Tensor], *others: "Local") -> "Local":
         """Apply a formula to what this, and others, are pooled to."""
         return Formula(formula, (self, *others))
@@ -118,6 +123,13 @@ class Formula(Local):
     def maps(self) -> tuple[Map, ...]:
         """The maps of all parts."""
         return tuple(found for part in self.parts for found in part.maps)
+
+    @property
+    def drawn(self) -> Tensor:
+        """The formula of the parts' local values where these have one size; else those of the first part."""
+        parts = [part.drawn for part in self.parts]
+        alike = len({part.shape[-2:] for part in parts}) == 1
+        return self.formula(*parts) if alike else parts[0]
 
 
 def places(length: int, size: int, step: int = 1, device: torch.device | None = None) -> Tensor:

@@ -120,29 +120,34 @@ def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None 
             f"{info.size[1]} pixels wide and {info.size[0]} high"
         )
     modalities = {"source-a": info.modalities[0], "source-b": info.modalities[1]}
-    columns = math.ceil(math.sqrt(len(table.fusers)))
-    rows = math.ceil(len(table.fusers) / columns)
+    panels = [(fuser.label, fuser.title) for fuser in table.fusers]
+    rows_there = {label for label, _ in panels}
+    panels = [(label, label) for label in modalities if label not in rows_there] + panels
+    columns = math.ceil(math.sqrt(len(panels)))
+    rows = math.ceil(len(panels) / columns)
     height, width = info.size
     figure = figure_of(2.4 * columns, (2.4 * height / width + 0.55) * rows + 0.4)
     _title(figure, f"{table.title}, {_pair(results, pair)}")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    sources = [read(path) for label in modalities if (path := results.image(pair, label)).exists()]
+    sources = [read(path) for n in range(2) if (path := results.source(pair, n)).exists()]
     if box is None and len(sources) == 2 and min(height, width) >= 2 * INSET:
         box = busiest(sources)
     for ax in axes:
         ax.axis("off")
-    for ax, fuser in zip(axes, table.fusers, strict=False):
-        label = fuser.label
+    for ax, (label, title) in zip(axes, panels, strict=False):
         coloured = results.coloured(pair, label)
         # A source is shown in its own colour, and a fused image in that of the pair's coloured source.
         own = modalities.get(label) in (None, *info.coloured)
-        path = coloured if coloured.exists() and own and not grey else results.image(pair, label)
+        plain = results.source(pair, [*modalities].index(label)) if label in modalities else results.image(pair, label)
+        path = coloured if coloured.exists() and own and not grey else plain
         if not path.exists():
-            ax.set_title(f"{label} (failed)", fontsize=8, parse_math=False)
+            ax.set_title(f"{title} (failed)", fontsize=8, parse_math=False)
             continue
-        _show(ax, read(path), f"{label} ({modalities[label]})" if label in modalities else label)
+        _show(ax, read(path), f"{title} ({modalities[label]})" if label in modalities else title)
         caption = "  ".join(
-            f"{m.label} {results.scores.get((*pair, label, m.label), math.nan):.4g}" for m in table.shown[:3]
+            f"{m.label} {results.scores[(*pair, label, m.label)]:.4g}"
+            for m in table.shown[:3]
+            if (*pair, label, m.label) in results.scores.index
         )
         ax.text(0.5, -0.03, caption, transform=ax.transAxes, ha="center", va="top", fontsize=6.5, parse_math=False)
         for x, side in zip((0.02, 0.98), info.sides or (), strict=False):
@@ -190,7 +195,7 @@ def lines(results: Results, table: Table) -> "Figure":
         zip(np.atleast_1d(figure.subplots(len(table.metrics), 1)), table.metrics, strict=True)
     ):
         for fuser, scores in zip(table.fusers, values[:, :, n], strict=True):
-            text = f"{fuser.label}, {np.nanmean(scores):.4g}" if np.isfinite(scores).any() else fuser.label
+            text = f"{fuser.title}, {np.nanmean(scores):.4g}" if np.isfinite(scores).any() else fuser.title
             style = ":" if fuser.trivial else "-"
             ax.plot(np.arange(1, len(scores) + 1), scores, style, marker=".", linewidth=0.9, markersize=4, label=text)
         ax.set_ylabel(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=8, parse_math=False)

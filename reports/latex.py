@@ -1,8 +1,9 @@
 """Tables for LaTeX: each stands by itself in a paper, and `tables.tex` shows them all as a document."""
 
 import re
+from collections.abc import Mapping, Sequence
 
-from fusebench.reports.results import Fuser, Metric, Table
+from fusebench.reports.results import Metric, Table
 from fusebench.reports.statistics import Cell, Cells, Spread
 
 ROOM = 100  # characters in a line: of \footnotesize so many fit between the margins of a page
@@ -23,11 +24,14 @@ def document(tables: list[Table]) -> str:
     return DOCUMENT % "\n".join(rf"\input{{{table.name}.tex}}" for table in tables)
 
 
-def latex(table: Table, cells: Cells, note: str, spread: Spread = "interval") -> str:
+def latex(
+    table: Table, cells: Cells, facts: Mapping[str, Sequence[str]], note: str, spread: Spread = "interval"
+) -> str:
     """Lay a table out with the package booktabs, in parts that fit on a page, each with a caption of its own.
 
     The best of a column is bold, the best method italic where a trivial row does better, the second method underlined.
     Mean, spread and published number are columns of their own: with as many decimals in each row they are aligned.
+    `facts` are columns that are no metrics, by their heads; they stand in the last part.
     """
     parts = _parts(table, cells, spread)
     floats = []
@@ -38,7 +42,7 @@ def latex(table: Table, cells: Cells, note: str, spread: Spread = "interval") ->
             r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
             rf"\caption{{{escaped(note + of)}}}",
             rf"\label{{tab:{table.name}{more}}}",
-            *_tabular(table, metrics, cells, spread),
+            *_tabular(table, metrics, cells, facts if n == len(parts) else {}, spread),
             r"\end{table}",
         ]
         floats.append("\n".join(lines))
@@ -47,7 +51,7 @@ def latex(table: Table, cells: Cells, note: str, spread: Spread = "interval") ->
 
 def _parts(table: Table, cells: Cells, spread: Spread) -> list[list[Metric]]:
     """Part the metrics so that a line has room for each part."""
-    first = max(len(fuser.label) for fuser in table.fusers)
+    first = max(len(fuser.shown) for fuser in table.fusers)
     parts: list[list[Metric]] = []
     left = 0
     for metric in table.metrics:
@@ -68,29 +72,28 @@ def _room(text: str) -> int:
     )
 
 
-def _tabular(table: Table, metrics: list[Metric], cells: Cells, spread: Spread) -> list[str]:
+def _tabular(
+    table: Table, metrics: list[Metric], cells: Cells, facts: Mapping[str, Sequence[str]], spread: Spread
+) -> list[str]:
     counts = [len(table.pairs) - cells[fuser.label, table.metrics[0].label].failed for fuser in table.fusers]
-    partial = min(counts) < len(table.pairs)
+    if min(counts) < len(table.pairs):
+        facts = {**facts, "pairs": [*map(str, counts)]}
     heads = [rf"\multicolumn{{3}}{{c}}{{{_head(metric)}}}" for metric in metrics]
-    columns = "l" + "r@{}r@{}r" * len(metrics) + "r" * partial
+    columns = "l" + "r@{}r@{}r" * len(metrics) + "r" * len(facts)
     lines = [
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(["Method", *heads, *(["pairs"] if partial else [])]) + r" \\",
+        " & ".join(["Method", *heads, *map(escaped, facts)]) + r" \\",
         r"\midrule",
     ]
-    for index, (fuser, count) in enumerate(zip(table.fusers, counts, strict=True)):
+    for index, fuser in enumerate(table.fusers):
         if index and table.fusers[index - 1].trivial and not fuser.trivial:
             lines.append(r"\midrule")
-        row = [escaped(_name(fuser))]
+        row = [escaped(fuser.shown)]
         for metric in metrics:
             row += _cell(cells[fuser.label, metric.label], metric, spread)
-        lines.append(" & ".join([*row, *([str(count)] if partial else [])]) + r" \\")
+        lines.append(" & ".join([*row, *(escaped(column[index]) for column in facts.values())]) + r" \\")
     return [*lines, r"\bottomrule", r"\end{tabular}"]
-
-
-def _name(fuser: Fuser) -> str:
-    return f"({fuser.label})" if fuser.trivial else fuser.label
 
 
 def _head(metric: Metric) -> str:

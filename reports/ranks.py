@@ -111,7 +111,7 @@ def markdown(results: Results, table: Table, found: list[Ranking], reference: st
     if friedman := [f"{tables.escaped(r.metric.label)} p = {r.friedman:.2g}" for r in found if r.friedman is not None]:
         said[", ".join(friedman)] = ["Friedman's test that all methods are alike"]
     for r in found:
-        said.setdefault(_compared(r), []).append(tables.escaped(r.metric.label))
+        said.setdefault(_compared(table, r), []).append(tables.escaped(r.metric.label))
     if untested:
         said.setdefault(untested, []).append(f"against {tables.escaped(str(reference))}")
     sentences = "\n".join(f"- {', '.join(names)}: {sentence}." for sentence, names in said.items())
@@ -122,13 +122,14 @@ def markdown(results: Results, table: Table, found: list[Ranking], reference: st
 def _columns(results: Results, table: Table, found: list[Ranking], reference: str | None) -> str:
     from tabulate import tabulate
 
+    titles = {fuser.label: fuser.title for fuser in table.fusers}
     methods = [fuser.label for fuser in table.fusers if any(fuser.label in r.mean_ranks for r in found)]
     against = [r for r in found if reference in r.mean_ranks]
     headers = ["method", *(r.metric.label for r in found), *(f"p, {r.metric.label}" for r in against)]
     columns = [{fuser: rank(r, fuser) for fuser in map(str, r.mean_ranks.index)} for r in found]
     columns += [_against(results, table, r, str(reference)) for r in against]
     return tabulate(
-        [[tables.escaped(fuser), *(column.get(fuser, "") for column in columns)] for fuser in methods],
+        [[tables.escaped(titles[fuser]), *(column.get(fuser, "") for column in columns)] for fuser in methods],
         headers=[tables.escaped(head) for head in headers],
         tablefmt="pipe",
         disable_numparse=True,
@@ -157,11 +158,12 @@ def _against(results: Results, table: Table, found: Ranking, reference: str) -> 
     return {other: f"{value:.2g}" for (_, other), value in p.items()}
 
 
-def _compared(found: Ranking) -> str:
+def _compared(table: Table, found: Ranking) -> str:
     """Say what the tests of each two methods found for one metric."""
     if found.refused:
         return found.refused
-    groups = [" = ".join(tables.escaped(fuser) for fuser in group) for group in found.groups()]
+    titles = {fuser.label: tables.escaped(fuser.title) for fuser in table.fusers}
+    groups = [" = ".join(titles[fuser] for fuser in group) for group in found.groups()]
     alike = f"no significant difference among {'; '.join(groups)}" if groups else "every two methods differ"
     return f"{alike} (Wilcoxon, Holm's correction)"
 
@@ -176,12 +178,12 @@ def diagram(table: Table, found: list[Ranking]) -> "Figure":
     figure = figures.figure_of(7, (0.9 + 0.13 * count) * len(found) + 0.4)
     axes = figure.subplots(len(found), 1, squeeze=False).ravel()
     for ax, r in zip(axes, found, strict=True):
-        _diagram(ax, r)
+        _diagram(ax, r, {fuser.label: fuser.title for fuser in table.fusers})
     figure.suptitle(f"Mean ranks, {table.title}", fontsize=10, parse_math=False)
     return figure
 
 
-def _diagram(ax: "Axes", found: Ranking) -> None:
+def _diagram(ax: "Axes", found: Ranking, titles: dict[str, str]) -> None:
     order = [*map(str, found.mean_ranks.index)]
     count = len(order)
     half = (count + 1) // 2
@@ -196,7 +198,7 @@ def _diagram(ax: "Axes", found: Ranking) -> None:
         depth = -(place + 1 if left else count - place) - 0.3
         at, end = float(found.mean_ranks[fuser]), 0.6 if left else count + 0.4
         ax.plot([at, at, end], [0, depth, depth], color="0.4", linewidth=0.8)
-        text = f"{fuser} {at:.2f}"
+        text = f"{titles[fuser]} {at:.2f}"
         ax.text(
             end + (-0.05 if left else 0.05),
             depth,

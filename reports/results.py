@@ -1,7 +1,8 @@
 """A finished run, read from its folder. Nothing else in `reports` reads what a run wrote."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +13,24 @@ import numpy.typing as npt
 import pandas as pd
 from fusebench.bench.engine import store
 
-SOURCES = "source-a", "source-b"  # the rows that hold a source
+SOURCES = store.SOURCE_ROWS
 
 
 class Fuser(NamedTuple):
-    """A row of a table; what is trivial is set apart."""
+    """A row of a table; what is trivial is set apart.
+
+    `title` is what people read, and `parameters` how many a network has, None where it is none.
+    """
 
     label: str
     trivial: bool
+    title: str
+    parameters: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its title, in brackets where it is trivial."""
+        return f"({self.title})" if self.trivial else self.title
 
 
 class Metric(NamedTuple):
@@ -108,8 +119,10 @@ class Results:
 
     @cached_property
     def seconds(self) -> pd.DataFrame:
-        """Seconds of fusing and of scoring, with the columns of `store.Seconds`."""
-        return pd.DataFrame(store.read_rows(self.folder / store.SECONDS, store.Seconds), columns=store.Seconds._fields)
+        """Seconds of fusing and of scoring, with the columns of `store.Seconds`; no row where a run has none."""
+        path = self.folder / store.SECONDS
+        rows = store.read_rows(path, store.Seconds) if path.exists() else []
+        return pd.DataFrame(rows, columns=store.Seconds._fields)
 
     @cached_property
     def failures(self) -> list[store.Failure]:
@@ -128,10 +141,31 @@ class Results:
 
     def seconds_of(self, table: Table) -> "pd.Series[float]":
         """Give the mean seconds that each fuser of a table took for an image; of one that was not called, none."""
+        return self.times_of(table)["mean"]
+
+    def times_of(self, table: Table) -> pd.DataFrame:
+        """Give the mean and the standard deviation of the same, NaN of a single image; a row for each fuser called."""
         wanted = pd.MultiIndex.from_tuples(table.pairs)
         rows = self.seconds[pd.MultiIndex.from_frame(self.seconds[["kind", "pair"]]).isin(wanted)]
-        means = rows.groupby("fuser").fuse.mean()
-        return means.reindex([fuser.label for fuser in table.fusers]).dropna()
+        found = rows.groupby("fuser").fuse.agg(["mean", "std"])
+        return found.reindex([fuser.label for fuser in table.fusers]).dropna(subset="mean")
+
+    @cached_property
+    def maps(self) -> dict[tuple[str, str, str, str], store.MapFile]:
+        """The maps of metrics, by kind, pair, fuser and metric; empty where a run has none."""
+        path = self.folder / store.MAPS / store.MAP_LIST
+        if not path.exists():
+            return {}
+        try:
+            listed = [store.MapFile(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError) as error:
+            raise _foreign(self.folder, error) from error
+        return {(one.kind, one.pair, one.fuser, one.metric): one for one in listed}
+
+    def source(self, pair: tuple[str, str], number: int) -> Path:
+        """Say where source 0 or 1 of a pair lies: a row of the run, or kept beside them."""
+        row = self.image(pair, SOURCES[number])
+        return row if row.exists() else self.folder / store.SOURCES / store.image_path((*pair, SOURCES[number]))
 
     def table(self, name: str) -> Table:
         """Give a table by its name."""
@@ -219,7 +253,7 @@ def read(folder: Path) -> Results:
             Table(
                 name,
                 table["title"],
-                tuple(Fuser(fuser["label"], fuser["trivial"]) for fuser in table["fusers"]),
+                _rows(table["fusers"]),
                 tuple((kind, pair) for kind, pair in table["pairs"]),
                 metrics,
                 table["published"],
@@ -244,6 +278,20 @@ def read(folder: Path) -> Results:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise _foreign(folder, error) from error
     return Results(folder, tables, pairs, said)
+
+
+def _rows(fusers: Sequence[Mapping[str, Any]]) -> tuple[Fuser, ...]:
+    """Give the rows of a table; two that would have one title have their labels."""
+    titles = [fuser.get("title", fuser["label"]) for fuser in fusers]
+    return tuple(
+        Fuser(
+            fuser["label"],
+            fuser["trivial"],
+            title if titles.count(title) == 1 else fuser["label"],
+            fuser.get("parameters"),
+        )
+        for fuser, title in zip(fusers, titles, strict=True)
+    )
 
 
 def _foreign(folder: Path, error: Exception) -> ValueError:

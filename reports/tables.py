@@ -10,6 +10,8 @@ from fusebench.reports.results import Metric, Results, Table
 from fusebench.reports.statistics import CONFIDENCE, Cell, Cells, Spread, aggregate, units
 from tabulate import tabulate
 
+Facts = dict[str, list[str]]  # columns that are no metrics, by their heads
+
 WIDE = 9  # columns of metrics that fit on a page
 SECOND = "Underlined: second method."
 
@@ -24,24 +26,67 @@ def write(results: Results, spread: Spread = "interval") -> list[str]:
     for table in results.tables:
         cells = aggregate(results, table)
         note = caption(results, table, cells, spread)
+        facts = facts_of(results, table, spread)
         (folder / f"{table.name}.md").write_text(_text(results, table, cells, spread), encoding="utf-8")
-        text = latex.latex(table, cells, f"{table.title}. {note} {SECOND}", spread)
+        text = latex.latex(table, cells, facts, f"{table.title}. {note} {SECOND}", spread)
         (folder / f"{table.name}.tex").write_text(text, encoding="utf-8")
         frame(table, cells).to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
     (folder / "tables.tex").write_text(latex.document([*results.tables]), encoding="utf-8")
     return printed(results, spread)
 
 
-def printed(results: Results, spread: Spread = "interval") -> list[str]:
-    """Give each table of a run as Markdown, with the metrics that it shows."""
+def printed(results: Results, spread: Spread = "interval", *, facts: bool = True) -> list[str]:
+    """Give each table of a run as Markdown, with the metrics that it shows, and the facts (`facts_of`) or not."""
     shown = [table.printed() for table in results.tables]
-    return [_text(results, table, aggregate(results, table), spread) for table in shown]
+    return [_text(results, table, aggregate(results, table), spread, facts=facts) for table in shown]
 
 
-def _text(results: Results, table: Table, cells: Cells, spread: Spread) -> str:
+def _text(results: Results, table: Table, cells: Cells, spread: Spread, *, facts: bool = True) -> str:
     title = f"{numbered(table.name)}: {table.title}"
     note = caption(results, table, cells, spread)
-    return f"### {escaped(title)}\n\n{escaped(note)}\n\n{markdown(table, cells, spread)}\n"
+    text = markdown(table, cells, facts_of(results, table, spread) if facts else {}, spread)
+    return f"### {escaped(title)}\n\n{escaped(note)}\n\n{text}\n"
+
+
+def facts_of(results: Results, table: Table, spread: Spread = "interval") -> Facts:
+    """Give the columns that are no metrics: seconds for an image, parameters of networks, pairs where rows differ."""
+    facts: Facts = {}
+    times = results.times_of(table)
+    if len(times):
+        both = zip(times["mean"], times["std"], strict=True)
+        seconds = {
+            fuser: _seconds(float(mean), math.nan if spread == "none" else float(deviation))
+            for fuser, (mean, deviation) in zip(times.index, both, strict=True)
+        }
+        facts["time (s)"] = [seconds.get(fuser.label, "") for fuser in table.fusers]
+    if any(fuser.parameters for fuser in table.fusers):
+        facts["parameters"] = [_count_of(fuser.parameters) for fuser in table.fusers]
+    return facts
+
+
+def _seconds(mean: float, deviation: float) -> str:
+    """Give seconds with two digits that count, and their deviation as far.
+
+    Examples
+    --------
+    >>> _seconds(0.01234, 0.0021), _seconds(12.34, math.nan), _seconds(2.5, 0.31)
+    ('0.012 ± 0.002', '12', '2.5 ± 0.3')
+    """
+    digits = max(0, 1 - math.floor(math.log10(mean))) if mean > 0 else 0
+    return f"{mean:.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
+
+
+def _count_of(parameters: int | None) -> str:
+    """Give a number of parameters in thousands or millions.
+
+    Examples
+    --------
+    >>> _count_of(435200), _count_of(38720), _count_of(14710464), _count_of(None)
+    ('435 k', '39 k', '14.7 M', '')
+    """
+    if not parameters:
+        return ""
+    return f"{parameters / 1e6:.1f} M" if parameters >= 1e6 else f"{parameters / 1e3:.0f} k"
 
 
 def caption(results: Results, table: Table, cells: Cells, spread: Spread = "interval") -> str:
@@ -79,10 +124,10 @@ def _counts(table: Table, cells: Cells) -> list[int]:
     return [len(table.pairs) - cells[fuser.label, metric].failed for fuser in table.fusers]
 
 
-def _pairs(table: Table, cells: Cells) -> list[str]:
-    """Give these numbers as a column, its head first; nothing where every row has every pair."""
+def _pairs(table: Table, cells: Cells) -> Facts:
+    """Give these numbers as a column; nothing where every row has every pair."""
     counts = _counts(table, cells)
-    return ["pairs", *map(str, counts)] if min(counts) < len(table.pairs) else []
+    return {"pairs": [*map(str, counts)]} if min(counts) < len(table.pairs) else {}
 
 
 def numbered(name: str) -> str:
@@ -114,28 +159,30 @@ def families(table: Table) -> list[tuple[str, Table]]:
     ]
 
 
-def markdown(table: Table, cells: Cells, spread: Spread = "interval") -> str:
-    """Lay a table out as Markdown, readable as plain text; a wide one family by family."""
+def markdown(table: Table, cells: Cells, facts: Facts, spread: Spread = "interval") -> str:
+    """Lay a table out as Markdown, readable as plain text; a wide one family by family, the facts with the last."""
     parts = [(f"**{family.capitalize()}**\n\n" if family else "", part) for family, part in families(table)]
-    return "\n\n".join(head + _markdown(part, cells, spread) for head, part in parts)
+    told: list[Facts] = [{}] * (len(parts) - 1) + [facts]
+    return "\n\n".join(
+        head + _markdown(part, cells, of_part, spread) for (head, part), of_part in zip(parts, told, strict=True)
+    )
 
 
-def _markdown(table: Table, cells: Cells, spread: Spread) -> str:
-    counts = _pairs(table, cells)
+def _markdown(table: Table, cells: Cells, facts: Facts, spread: Spread) -> str:
+    facts = {**facts, **_pairs(table, cells)}
     headers = [
         "method",
         *(f"{escaped(m.label)}{arrow(m)}" + (f" ({m.unit})" if m.unit else "") for m in table.metrics),
-        *counts[:1],
+        *facts,
     ]
     rows = []
-    for n, fuser in enumerate(table.fusers, 1):
-        label = escaped(fuser.label)
-        row = [f"({label})" if fuser.trivial else label]
+    for n, fuser in enumerate(table.fusers):
+        row = [escaped(fuser.shown)]
         for metric in table.metrics:
             cell = cells[fuser.label, metric.label]
             mark = "**" if cell.best else "_" if cell.best_method else ""
             row.append(f"{mark}{ours(cell, metric, spread)}{mark}{others(cell, metric)}")
-        rows.append([*row, *counts[n : n + 1]])
+        rows.append([*row, *(column[n] for column in facts.values())])
     return tabulate(
         rows,
         headers=headers,

@@ -22,7 +22,7 @@ def write(out: Path, readme: Path) -> None:
     ValueError
         If the README has no such marks.
     """
-    _insert(readme, TABLES, tables.printed(results.read(out)))
+    _insert(readme, TABLES, tables.printed(results.read(out), facts=False))
     shutil.copyfile(out / "figures" / f"{FIGURES['table2']}.png", readme.parent / PICTURE)
 
 
@@ -44,7 +44,8 @@ def write_real(out: Path, readme: Path) -> None:
         "Medical School) and one FDG PET/CT pair. The images may not be redistributed; only their scores are here.\n"
     )
     (readme.parent / REAL).write_text(
-        "\n".join([head, rankings.read_text(encoding="utf-8"), *tables.printed(results.read(out))]), encoding="utf-8"
+        "\n".join([head, rankings.read_text(encoding="utf-8"), *tables.printed(results.read(out), facts=False)]),
+        encoding="utf-8",
     )
 
 

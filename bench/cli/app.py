@@ -103,6 +103,15 @@ Methods = Annotated[
     str | None, typer.Option(metavar="NAME[,NAME]", help="These methods only, and the trivial rows. Without it all.")
 ]
 Kinds = Annotated[str | None, typer.Option(metavar="KIND[,KIND]", help="These kinds of pairs only. Without it all.")]
+Maps = Annotated[
+    str | None,
+    typer.Option(
+        "--maps",
+        metavar="NAME[,NAME]",
+        help="Metrics whose maps the page lays over the images, or none. Without it up to three that have one, of as "
+        "many pairs as give 900 maps.",
+    ),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Show coloured sources in grey, as the paper does.")]
 Reference = Annotated[

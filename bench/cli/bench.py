@@ -17,6 +17,7 @@ from fusebench.bench.cli.app import (
     Interpolation,
     Jobs,
     Kinds,
+    Maps,
     Methods,
     Metrics,
     NanBackground,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fusebench.bench.provenance import Request
     from fusebench.bench.suite import Suite
     from fusebench.datasets.reading import Reading
+    from fusebench.metrics.base import Metric
     from fusebench.reports.figures import Box
     from fusebench.reports.statistics import Spread
 
@@ -89,6 +91,7 @@ def bench_(
     metrics: Metrics = None,
     methods: Methods = None,
     kinds: Kinds = None,
+    drawn: Maps = None,
     published: Annotated[
         bool,
         typer.Option(
@@ -146,6 +149,7 @@ def bench_(
         name=suite or name or "paper",
         request=_request(data, pairs, reading, external),
         device=device,
+        drawn=drawn,
         jobs=jobs,
         scheduler=scheduler,
         timeout=timeout,
@@ -179,6 +183,7 @@ def score_dir_(
     metrics: Metrics = None,
     methods: Methods = None,
     kinds: Kinds = None,
+    drawn: Maps = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     fresh: Fresh = False,
@@ -208,6 +213,7 @@ def score_dir_(
         reference,
         name=f"score-dir {results.resolve()}",
         request=_request(data, pairs, reading),
+        drawn=drawn,
         jobs=jobs,
         scheduler=scheduler,
         fresh=fresh,
@@ -287,6 +293,18 @@ def figure_(
     say(f"written: {out}", err=True)
 
 
+def _mapped(names: str) -> "tuple[Metric, ...]":
+    """Give the metrics whose maps are to be drawn. Raises ValueError if one has none."""
+    from fusebench.metrics.profiles import chosen
+
+    if names.strip().lower() == "none":
+        return ()
+    found = chosen(names)
+    if without := [metric.label for metric in found if metric.map is None]:
+        raise ValueError(f"--maps {names}: {without[0]} averages no local values, so that it has no map")
+    return found
+
+
 def _look(suite: "Suite", request: "Request") -> None:
     """Say in a line what `data check` would flag of the pairs of a folder that are run."""
     from fusebench.datasets import inspection, layouts
@@ -318,11 +336,12 @@ def _bench(
     reference: str | None,
     *,
     name: str,
+    drawn: str | None,
     jobs: int | None,
     **options: Any,
 ) -> None:
     """Run a suite, report on it, and leave with exit code 1 if anything failed."""
-    from fusebench.bench import paper
+    from fusebench.bench import maps, paper
     from fusebench.bench.engine import run, store
 
     with store.locked(out):
@@ -330,6 +349,8 @@ def _bench(
         with progress_bar() as progress:
             summary = run.run(chosen, out, name=name, jobs=jobs_or_cores(jobs, **options), progress=progress, **options)
         paper.write_features(chosen, out)
+        with progress_bar() as progress:
+            maps.write(chosen, out, None if drawn is None else _mapped(drawn), progress)
         texts = _reports(out, grey=grey, reference=reference)
     for text in texts:
         say(text)

@@ -9,6 +9,7 @@ from fusebench.bench.cli.app import commands, complain, jobs_or_cores, notice, p
 if TYPE_CHECKING:
     from fusebench.bench.engine.store import Failure
     from fusebench.bench.gate.changes import Change
+    from fusebench.bench.gate.history import Step
     from fusebench.bench.suite import Suite
     from pandas import DataFrame
 
@@ -105,6 +106,9 @@ def compare_(
 @commands.command(name="history", epilog="Example: fusebench history tests/record.csv")
 def history_(
     file: Annotated[Path, typer.Argument(help="A file of scores that git tracks.")],
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it too, as a page that any browser opens.")
+    ] = None,
 ) -> None:
     """Say which commit moved which scores of a file, and what drifted; exit code 1 if anything did.
 
@@ -124,8 +128,26 @@ def history_(
     found = drifts(steps, stated())
     for drift in found:
         say(f"drift: {drift}")
+    if html is not None:
+        html.write_text(_drawn(file, steps, [str(drift) for drift in found]), encoding="utf-8")
+        say(f"written: {html}", err=True)
     if found:
         raise typer.Exit(complain(f"{len(found)} scores drifted", 1))
+
+
+def _drawn(file: Path, steps: "list[Step]", drifts: list[str]) -> str:
+    """Give the page of a history."""
+    from fusebench.bench.gate.changes import grouped
+    from fusebench.bench.gate.history import series
+    from fusebench.reports.page import history
+
+    versions = [
+        history.Version(
+            *(step.commit, step.date, step.subject, step.anchor), [str(group) for group in grouped(step.changes)]
+        )
+        for step in steps
+    ]
+    return history.page(str(file), versions, series(steps), drifts)
 
 
 def _print(found: "list[Change]", *, markdown: bool) -> None:

@@ -22,8 +22,13 @@ RUN, SCORES, LOSSES, FAILURES = "run.json", "scores.csv", "losses.csv", "failure
 SECONDS = "seconds.csv"
 FEATURES = "features.npz"
 FUSED, COLOUR = IMAGES = ("fused", "colour")
+SOURCES, MAPS, MAP_LIST = "sources", "maps", "maps.json"  # sources that are no row; maps of metrics, and their list
+SOURCE_ROWS = ("source-a", "source-b")  # the fusers that give a source back
 # What a run and the reports on it write; anything else in the folder is left alone.
-OWNED = (RUN, SCORES, LOSSES, SECONDS, FAILURES, "journal.jsonl", FEATURES, *IMAGES, "tables", "figures", "report.html")
+OWNED = (
+    *(RUN, SCORES, LOSSES, SECONDS, FAILURES, "journal.jsonl", FEATURES, *IMAGES, SOURCES, MAPS),
+    *("tables", "figures", "report.html"),
+)
 AREA, COMPLETE, LOCK = ".running", "complete.json", ".lock"
 
 Name = tuple[str, str, str]  # kind, pair, fuser's label
@@ -91,6 +96,18 @@ class Failure(NamedTuple):
     def __str__(self) -> str:
         """Say it in a line."""
         return f"{self.metric and f'{self.metric} of '}{self.fuser} on {self.kind}/{self.pair}: {self.reason}"
+
+
+class MapFile(NamedTuple):
+    """A map of a metric's local values: its file under `maps/`, and the values of its levels 1 and 255; 0 is none."""
+
+    kind: str
+    pair: str
+    fuser: str
+    metric: str
+    file: str
+    low: float
+    high: float
 
 
 Row = TypeVar("Row", Score, Result, Loss, Seconds, Failure)

@@ -2,8 +2,9 @@
 
 import math
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -77,12 +78,17 @@ def change(old: float, new: float) -> float:
     return abs(new - old) / max(abs(old), FLOOR) if math.isfinite(old) and math.isfinite(new) else math.inf
 
 
-def stated(fusers: Iterable[Named] = (), metrics: Iterable[Metric] = METRICS) -> Tolerance:
+def stated(
+    fusers: Iterable[Named] = (),
+    metrics: Iterable[Metric] = METRICS,
+    tolerances: Mapping[tuple[str, str], float] | None = None,
+) -> Tolerance:
     """Give the largest `change` that is still the same score, as fusers and metrics state it.
 
     A metric says what rounding makes of its score (`Metric.rounding`), and a fuser what it makes of the scores of its
     image (`drift`). Most fusers say nothing: they give the same 8-bit image on any machine. ADR 3 has the measurements.
-    Fusers of the bench that are not given are made by their labels; of others 1e-9 is allowed.
+    Fusers of the bench that are not given are made by their labels; of others 1e-9 is allowed. `tolerances` take the
+    place of that for a fuser and a metric: the label counts before the fuser's name, and that before "*".
 
     Examples
     --------
@@ -101,7 +107,14 @@ def stated(fusers: Iterable[Named] = (), metrics: Iterable[Metric] = METRICS) ->
         except ValueError:
             return 0.0
 
-    return lambda fuser, metric: max(drift(fuser), roundings.get(metric, ROUNDING))
+    given = tolerances or {}
+
+    def allowed(fuser: str, metric: str) -> float:
+        names = product((fuser, fuser.partition("[")[0], "*"), (metric, "*"))
+        found = next((given[name] for name in names if name in given), None)
+        return max(drift(fuser), roundings.get(metric, ROUNDING)) if found is None else found
+
+    return allowed
 
 
 def changes(before: "pd.DataFrame", after: "pd.DataFrame", tolerance: Tolerance) -> list[Change]:

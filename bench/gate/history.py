@@ -70,6 +70,18 @@ def history(file: Path) -> list[Step]:
     return steps
 
 
+def series(steps: Sequence[Step]) -> dict[str, list[float | None]]:
+    """Give every score that moved over the versions, by its name; those that moved most come first."""
+    moved: dict[Key, float] = {}
+    for step in steps:
+        for one in step.changes:
+            if one.before is not None and one.after is not None:
+                moved[one.key] = max(moved.get(one.key, 0.0), one.size)
+    versions = [dict(zip(map(tuple, s.scores[KEY].to_numpy()), s.scores.score, strict=True)) for s in steps]
+    order = sorted(moved, key=lambda key: (-moved[key], key))
+    return {" ".join(part for part in key if part): [version.get(key) for version in versions] for key in order}
+
+
 def drifts(steps: Sequence[Step], tolerance: Tolerance) -> list[Drift]:
     """Find the scores that drifted: step by step within the tolerance, but beyond it since the last anchor.
 

@@ -64,17 +64,18 @@ def recompute(suite: Suite, jobs: int, progress: Progress) -> "tuple[pd.DataFram
 def moved(
     record: "pd.DataFrame", found: "pd.DataFrame", suite: Suite, failures: Iterable[Failure] = ()
 ) -> list[Change]:
-    """Give the changes between a record and what a suite gave, as its fusers and metrics allow (`changes.stated`).
+    """Give the changes between a record and what a suite gave, as it, its fusers and metrics allow (`changes.stated`).
 
     What `failures` explain is left out: they have a reason of their own.
     """
     fusers = (fuser for table in suite.values() for fuser in table.fusers)
     metrics = (metric for table in suite.values() for metric in table.metrics)
+    tolerances = {name: allowed for table in suite.values() for name, allowed in table.tolerances.items()}
     failed = {failure[:-2] for failure in failures if not failure.metric}
     failed_scores = {failure[:-1] for failure in failures}
     return [
         change
-        for change in changes(record, found, stated(fusers, metrics))
+        for change in changes(record, found, stated(fusers, metrics, tolerances))
         if change.item not in failed and (*change.item, change.fuser_and_metric[1]) not in failed_scores
     ]
 

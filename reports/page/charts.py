@@ -29,7 +29,7 @@ def of_table(results: Results, table: Table, found: list[Ranking]) -> list[Chart
     """Draw ranks, what differs, scores by pair, and how metrics go together; `found` are the rankings to show."""
     drawn = []
     if found:
-        drawn.append(chart(f"ranks-{table.name}", "Ranks and their 95 % intervals", intervals(found[:FEW])))
+        drawn.append(chart(f"ranks-{table.name}", "Ranks and their 95 % intervals", intervals(table, found[:FEW])))
         drawn.append(
             chart(f"differences-{table.name}", "Mean ranks and what differs", ranks.diagram(table, found[:FEW]))
         )
@@ -54,8 +54,9 @@ def chart(name: str, title: str, figure: "Figure") -> Chart:
     return Chart(name, title, "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode())
 
 
-def intervals(found: list[Ranking]) -> "Figure":
+def intervals(table: Table, found: list[Ranking]) -> "Figure":
     """Draw the rank of each method with its interval, a panel for each metric, the best on top."""
+    titles = {fuser.label: fuser.title for fuser in table.fusers}
     count = max(len(ranking.mean_ranks) for ranking in found)
     figure = figures.figure_of(4.2 * len(found), 0.6 + 0.24 * count)
     for ax, ranking in zip(figure.subplots(1, len(found), squeeze=False).ravel(), found, strict=True):
@@ -64,7 +65,7 @@ def intervals(found: list[Ranking]) -> "Figure":
         low, high = np.array([ranking.intervals[method] for method in methods]).T
         ax.hlines(places, low, high, color=figures.BLUE, linewidth=2)
         ax.plot([ranking.rank(method) for method in methods], places, "o", color=figures.ORANGE, markersize=5)
-        ax.set_yticks(places, methods, fontsize=7, parse_math=False)
+        ax.set_yticks(places, [titles[method] for method in methods], fontsize=7, parse_math=False)
         ax.set(ylim=(len(methods) - 0.5, -0.5), xlim=(0.5, len(methods) + 0.5))
         ax.set_title(f"{ranking.metric.label}, {ranking.cases} cases", fontsize=9, parse_math=False)
         ax.set_xlabel("rank", fontsize=8)
@@ -87,7 +88,7 @@ def strips(results: Results, table: Table, metrics: list[Metric]) -> "Figure":
             ax.plot(scores, place + spread, "o", color=colour, markersize=2.5, alpha=0.7, markeredgewidth=0)
             if len(scores):
                 ax.plot([scores.mean()] * 2, [place - 0.35, place + 0.35], color=figures.ORANGE, linewidth=1.5)
-        ax.set_yticks(range(len(table.fusers)), [f.label for f in table.fusers], fontsize=7, parse_math=False)
+        ax.set_yticks(range(len(table.fusers)), [f.title for f in table.fusers], fontsize=7, parse_math=False)
         ax.set_ylim(len(table.fusers) - 0.5, -0.5)
         ax.set_title(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=9, parse_math=False)
         ax.tick_params(axis="x", labelsize=7)
@@ -105,7 +106,7 @@ def times(results: Results, table: Table, metrics: list[Metric]) -> "Figure":
             if fuser.label in seconds and not fuser.trivial and not math.isnan(scores[fuser.label]):
                 place = seconds[fuser.label], scores[fuser.label]
                 ax.plot(*place, "o", color=figures.BLUE, markersize=4)
-                ax.annotate(fuser.label, place, (4, 3), textcoords="offset points", fontsize=6.5, parse_math=False)
+                ax.annotate(fuser.title, place, (4, 3), textcoords="offset points", fontsize=6.5, parse_math=False)
         ax.set_xscale("log")
         ax.set_xlabel("seconds per image", fontsize=8)
         ax.set_title(metric.label + (f" ({metric.unit})" if metric.unit else ""), fontsize=9, parse_math=False)

@@ -76,6 +76,7 @@ function compare(a, b, sign) {
 
 const state = { pair: 0, left: null, right: null, mode: "wipe", wipe: 0.5, colour: false, view: null, images: {} };
 const canvas = byId("view");
+Object.assign(state, { overlay: "", opacity: 0.6, maps: {} });
 const CHANGED = [[0, 114, 178], [255, 255, 255], [213, 94, 0]]; // less, equal, more
 
 data.pairs.forEach((pair, n) => byId("pair").add(new Option(`${pair.kind}/${pair.name}`, n)));
@@ -106,11 +107,18 @@ async function show(number) {
   byId("left").value = state.left;
   byId("right").value = state.right;
   state.view = { x: 0, y: 0, w: pair.size[1], h: pair.size[0] };
+  const metrics = Object.keys(pair.maps);
+  byId("overlay").replaceChildren(new Option("nothing", ""), ...metrics.map((metric) => new Option(metric, metric)));
+  byId("overlay-label").hidden = metrics.length === 0;
+  if (!metrics.includes(state.overlay)) state.overlay = "";
+  byId("overlay").value = state.overlay;
   byId("colour").disabled = !fusers.some((fuser) => had[fuser][1]);
   byId("colour").checked = state.colour && !byId("colour").disabled;
   const loaded = await Promise.all(fusers.map((fuser) => load((byId("colour").checked && had[fuser][1]) || had[fuser][0])));
   if (state.pair !== number) return; // another pair was chosen meanwhile
   fusers.forEach((fuser, n) => { state.images[fuser] = { small: loaded[n], full: null }; });
+  await overlay(state.overlay);
+  if (state.pair !== number) return;
   gallery(fusers);
   draw();
   // Full images lie beside the page, where it was not mailed alone.
@@ -124,10 +132,38 @@ async function show(number) {
   }
 }
 
+async function overlay(metric) {
+  // Colour the maps of a metric, once for a pair; levels from 1 to 255 are values, 0 is none.
+  state.overlay = metric;
+  state.maps = {};
+  const number = state.pair;
+  const listed = Object.entries(data.pairs[number].maps[metric] || {});
+  const found = await Promise.all(listed.map(([, [uri]]) => load(uri)));
+  if (state.pair !== number || state.overlay !== metric) return;
+  listed.forEach(([fuser, [, low, high]], n) => {
+    if (found[n]) state.maps[fuser] = { coloured: coloured(found[n]), low, high };
+  });
+}
+
+function coloured(image) {
+  const buffer = document.createElement("canvas");
+  buffer.width = image.naturalWidth;
+  buffer.height = image.naturalHeight;
+  const context = buffer.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const levels = context.getImageData(0, 0, buffer.width, buffer.height);
+  for (let at = 0; at < levels.data.length; at += 4) {
+    const level = levels.data[at];
+    levels.data.set(level ? [...data.viridis[level], 255] : [0, 0, 0, 0], at);
+  }
+  context.putImageData(levels, 0, 0);
+  return buffer;
+}
+
 function title(fuser) {
   const pair = data.pairs[state.pair];
-  const label = data.fusers[fuser];
-  const modality = { "source-a": pair.modalities[0], "source-b": pair.modalities[1] }[label];
+  const label = data.titles[fuser];
+  const modality = { "source-a": pair.modalities[0], "source-b": pair.modalities[1] }[data.fusers[fuser]];
   return modality ? `${label} (${modality})` : label;
 }
 
@@ -185,6 +221,12 @@ function paint(target, fuser, from = 0, to = 1) {
   context.rect(from * target.width, 0, (to - from) * target.width, target.height);
   context.clip();
   context.drawImage(image, x * sx, y * sy, w * sx, h * sy, 0, 0, target.width, target.height);
+  const map = state.maps[fuser]?.coloured;
+  if (map) {
+    const [mx, my] = [map.width / width, map.height / height];
+    context.globalAlpha = state.opacity;
+    context.drawImage(map, x * mx, y * my, w * mx, h * my, 0, 0, target.width, target.height);
+  }
   context.restore();
 }
 
@@ -230,7 +272,14 @@ function draw() {
   canvas.width = 640;
   canvas.height = Math.round((640 * height) / width);
   const context = canvas.getContext("2d");
-  byId("legend").hidden = state.mode !== "difference";
+  const map = Object.values(state.maps)[0];
+  byId("legend").hidden = state.mode !== "difference" && !map;
+  byId("opacity-label").hidden = !map;
+  if (map && state.mode !== "difference") {
+    byId("least").textContent = `${state.overlay} ${map.low.toPrecision(3)}`;
+    byId("most").textContent = map.high.toPrecision(3);
+    byId("bar").style.background = `linear-gradient(to right, ${data.viridis.filter((_, n) => n % 15 === 0).map((c) => `rgb(${c})`).join(",")})`;
+  }
   byId("wipe-label").hidden = state.mode !== "wipe";
   if (state.mode === "difference") {
     const found = difference();
@@ -254,7 +303,7 @@ function draw() {
   mark(context);
   const what = { wipe: "left of the slider {l}, right of it {r}", left: "{l}", right: "{r}", difference: "{r} minus {l}" }[state.mode];
   const said = what.replace("{l}", () => title(state.left)).replace("{r}", () => title(state.right));
-  canvas.setAttribute("aria-label", `${data.pairs[state.pair].kind}/${data.pairs[state.pair].name}: ${said}${sided()}`);
+  canvas.setAttribute("aria-label", `${data.pairs[state.pair].kind}/${data.pairs[state.pair].name}: ${said}${sided()}${map ? `; over it the map of ${state.overlay}` : ""}`);
   for (const figure of byId("gallery").children) {
     const small = figure.querySelector("canvas");
     small.getContext("2d").clearRect(0, 0, small.width, small.height);
@@ -326,6 +375,11 @@ const KEYS = {
   d: () => mode(state.mode === "difference" ? "wipe" : "difference"),
   n: () => show((state.pair + 1) % PAIRS),
   p: () => show((state.pair + PAIRS - 1) % PAIRS),
+  m: () => {
+    const choice = byId("overlay");
+    choice.selectedIndex = (choice.selectedIndex + 1) % choice.length;
+    overlay(choice.value).then(draw);
+  },
 };
 
 function mode(name) {
@@ -368,6 +422,8 @@ byId("pair").addEventListener("change", (event) => show(Number(event.target.valu
 for (const side of ["left", "right"]) byId(side).addEventListener("change", (event) => choose(side, Number(event.target.value)));
 byId("mode").addEventListener("change", (event) => mode(event.target.value));
 byId("wipe").addEventListener("input", (event) => { state.wipe = event.target.value / 100; draw(); });
+byId("overlay").addEventListener("change", (event) => overlay(event.target.value).then(draw));
+byId("opacity").addEventListener("input", (event) => { state.opacity = event.target.value / 100; draw(); });
 byId("colour").addEventListener("change", (event) => { state.colour = event.target.checked; show(state.pair); });
 
 if (PAIRS) show(0);

@@ -17,6 +17,7 @@ from fusebench.reports.results import Fuser, Metric, Results, Table
 from fusebench.reports.statistics import Cell, Ranking, aggregate
 
 PAGE = "report.html"
+MAP_SIDE = 128  # of a map in the page
 SIDE = 256  # pixels of an image in the page, where there are few
 PIXELS = 256 * 256 * 150  # that the page holds in all; packed without loss they are some 8 MB
 
@@ -127,6 +128,8 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "label": fuser.label,
+        "shown": fuser.shown,
+        "parameters": fuser.parameters,
         "seconds": seconds,
         "cells": [
             {
@@ -148,7 +151,8 @@ def _rank(found: Ranking | None, fuser: str) -> str:
 
 def _data(results: Results, *, inline: bool) -> dict[str, Any]:
     """Give what the script shows: every score, and every image."""
-    fusers = list(dict.fromkeys(fuser.label for table in results.tables for fuser in table.fusers))
+    titles = {fuser.label: fuser.title for table in results.tables for fuser in table.fusers}
+    fusers = [*titles]
     metrics = {m.label: m for table in results.tables for m in table.metrics}
     scores = {name: float(score) for name, score in zip(results.scores.index, results.scores, strict=True)}
     images = {(pair, fuser): results.image(pair, fuser) for pair in results.pairs for fuser in fusers}
@@ -157,6 +161,8 @@ def _data(results: Results, *, inline: bool) -> dict[str, Any]:
     side = None if inline else _side(len(images) + len(coloured))
     return {
         "fusers": fusers,
+        "titles": [*titles.values()],
+        "viridis": _colours(),
         "metrics": [[metric.label, metric.digits] for metric in metrics.values()],
         "shown": list(dict.fromkeys(m.label for table in results.tables for m in table.shown)),
         "pairs": [
@@ -178,6 +184,7 @@ def _data(results: Results, *, inline: bool) -> dict[str, Any]:
                     for fuser in fusers
                     if (pair, fuser) in images
                 },
+                "maps": _maps(results, pair, fusers),
                 "scores": {
                     fusers.index(fuser): [_number(scores.get((*pair, fuser, metric))) for metric in metrics]
                     for fuser in fusers
@@ -187,6 +194,31 @@ def _data(results: Results, *, inline: bool) -> dict[str, Any]:
             for pair, info in results.pairs.items()
         ],
     }
+
+
+def _maps(results: Results, pair: tuple[str, str], fusers: list[str]) -> dict[str, dict[int, list[Any]]]:
+    """Give the maps of a pair: by metric and fuser the picture of its levels, and the values of levels 1 and 255."""
+    found: dict[str, dict[int, list[Any]]] = {}
+    for (*of_pair, fuser, metric), one in results.maps.items():
+        if tuple(of_pair) == pair and fuser in fusers:
+            path = results.folder / "maps" / one.file
+            found.setdefault(metric, {})[fusers.index(fuser)] = [_levels(path), one.low, one.high]
+    return found
+
+
+def _levels(path: Path) -> str:
+    """Give a map's levels as a data URI; each that is left is one of the map, since level 0 is none."""
+    levels = figures.read(path)
+    step = -(-max(levels.shape) // MAP_SIDE)
+    return packed(levels[step // 2 :: step, step // 2 :: step])
+
+
+def _colours() -> list[list[int]]:
+    """Give the 256 colours of the table viridis, which are told apart by colour-blind people and in grey."""
+    from matplotlib import colormaps
+
+    colours: list[list[int]] = (colormaps["viridis"](range(256))[:, :3] * 255).round().astype(int).tolist()
+    return colours
 
 
 def _number(score: float | None) -> float | str | None:

@@ -8,6 +8,10 @@ import pandas as pd
 import pytest
 from fusebench.bench.engine.store import Score, write_rows
 from fusebench.bench.gate.changes import Change, changes, grouped, markdown, read_place, stated
+from fusebench.bench.gate.record import moved
+from fusebench.bench.suite import Table, check
+from fusebench.fusers.pixel.wavelet import Wavelet
+from fusebench.metrics.catalogue import METRICS
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -103,3 +107,22 @@ def test_the_command_compares_files_runs_and_revisions(tmp_path: Path, command: 
     assert "gone.csv: no such file" in said
     with pytest.raises(ValueError, match=r"v9:.*scores.csv: .*v9"):
         read_place(f"v9:{run / 'scores.csv'}")
+
+
+def test_a_suite_states_what_it_lets_pass() -> None:
+    given = {("vgg16", "*"): 0.05, ("vgg16[layer=conv1_2]", "SF"): 0.001, ("*", "MI"): 0.2}
+    allowed = stated((), METRICS, given)
+    assert allowed("vgg16[layer=conv1_2]", "SF") == 0.001
+    assert allowed("vgg16[layer=conv2_1]", "SF") == 0.05
+    assert allowed("wavelet", "MI") == 0.2
+    assert allowed("wavelet", "SF") == stated()("wavelet", "SF")
+    fusers, metrics = (Wavelet(),), ("SF",)
+    suite = {"t": Table("x", fusers, (), metrics, tolerances={("wavelet", "*"): 0.3})}
+    assert check("mine", suite) is suite
+    for wrong, complaint in (({("wavlet", "*"): 0.3}, "lacks one"), ({("wavelet", "*"): -1}, "expected a number")):
+        with pytest.raises(ValueError, match=complaint):
+            check("mine", {"t": Table("x", fusers, (), metrics, tolerances=wrong)})
+    before = pd.DataFrame([("K", "p", "wavelet", "SF", 10.0)], columns=Score._fields)
+    after = pd.DataFrame([("K", "p", "wavelet", "SF", 12.0)], columns=Score._fields)
+    assert moved(before, after, suite) == []
+    assert len(moved(before, after, {"t": Table("x", fusers, (), metrics)})) == 1

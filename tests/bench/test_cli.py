@@ -63,6 +63,9 @@ def test_bench_prints_tables_and_writes_everything(command: Run, tmp_path: Path)
         ".lock",
         *(f"tables/table3.{kind}" for kind in ("md", "csv", "tex")),
         *(f"figures/figure9.{kind}" for kind in ("png", "pdf")),
+        *(f"sources/CT-PET/source-{n}/icbm152-z+{z}.png" for n in "ab" for z in (20, 21)),
+        *(f"maps/SF/CT-PET/{fuser}/icbm152-z+{z}.png" for fuser in ("average", "maximum") for z in (20, 21)),
+        "maps/maps.json",
         *(f"fused/CT-PET/{fuser}/icbm152-z+{z}.png" for fuser in ("average", "maximum") for z in (20, 21)),
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fusebench.bench.engine.store import Score, write_rows
 from fusebench.bench.gate.changes import stated
-from fusebench.bench.gate.history import drifts, history
+from fusebench.bench.gate.history import drifts, history, series
 
 Command = Callable[..., tuple[int, str, str]]
 # A fuser whose scores may move by 2 %, and one whose scores may not.
@@ -105,3 +105,21 @@ def test_what_git_does_not_know_is_refused(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     with pytest.raises(ValueError, match=r"record.csv"):
         history(tmp_path / "record.csv")
+
+
+def test_a_page_draws_each_score_that_moved_and_names_the_commits(tmp_path: Path, command: Command) -> None:
+    scores = [20.0 * 1.005**n for n in range(11)]
+    file = committed(tmp_path, ([AVERAGE, VGG16._replace(score=score)] for score in scores))
+    git(tmp_path, "tag", "v<1>", "HEAD~10")
+    code, _, err = command("history", file, "--html", tmp_path / "history.html")
+    assert code == 1
+    assert f"written: {tmp_path / 'history.html'}" in err
+    text = (tmp_path / "history.html").read_text()
+    assert "11 versions, 10 of which moved a score" in text
+    assert "v&lt;1&gt;" in text
+    assert "<script" not in text
+    assert all(step.commit in text for step in history(file))
+    assert text.count("data:image/svg+xml") == 2  # the chart and the link that saves it
+    found = series(history(file))
+    assert list(found) == ["CT-MRI p vgg16[layer=conv1_2] SF"]
+    assert found["CT-MRI p vgg16[layer=conv1_2] SF"] == scores

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fusebench.bench import maps
 from fusebench.bench.engine import run
 from fusebench.bench.suite import Suite, Table
 from fusebench.datasets.pair import Entry, Pair
@@ -19,6 +20,8 @@ from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.profiles import PROFILES, chosen
 from fusebench.reports import ranks, results
 from fusebench.reports.page import charts, page
+from matplotlib import colormaps
+from PIL import Image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '<script>alert("1")&_%,$x^2$ \'`'
@@ -50,6 +53,7 @@ def suite() -> Suite:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     run.run(suite(), out, name="mine")
+    maps.write(suite(), out, chosen("Q_ABF,SSIM"))
     write(out)
     return out
 
@@ -314,3 +318,30 @@ def test_the_full_images_beside_the_page_are_shown(browser: Any, tmp_path: Path)
     found = Opened(browser, tmp_path / page.PAGE)
     assert found.tab.evaluate("state.images[0].small.naturalWidth") == 300
     found.tab.context.close()
+
+
+@browser_is_there
+def test_a_metrics_map_lies_over_the_images(opened: Opened, folder: Path) -> None:
+    tab = opened.tab
+    assert tab.locator("#overlay option").all_inner_texts() == ["nothing", "Q_ABF", "SSIM"]
+    assert tab.locator("#legend").is_hidden()
+    tab.select_option("#mode", "left")
+    tab.select_option("#left", label="average")
+    plain = opened.pixel(0.5, 0.5)
+    assert plain[0] == plain[1] == plain[2]
+    tab.select_option("#overlay", "SSIM")
+    tab.wait_for_function("!document.getElementById('legend').hidden")
+    tab.locator("#opacity").fill("100")
+    found = results.read(folder)
+    one = found.maps["CT-MRI", "1", "average", "SSIM"]
+    least, most = (tab.locator(f"#{end}").inner_text() for end in ("least", "most"))
+    assert float(least.split()[1]) == pytest.approx(one.low, rel=0.01)
+    assert float(most) == pytest.approx(one.high, rel=0.01)
+    # At the middle of a pixel: the colour of its level. A map of this size is not made smaller.
+    level = int(np.asarray(Image.open(folder / "maps" / one.file))[30, 20])
+    colours = [round(255 * x) for x in colormaps["viridis"](level)[:3]]
+    assert opened.pixel(20.5 / SIZE, 30.5 / SIZE) == pytest.approx(colours, abs=2)
+    tab.focus("#view")
+    tab.keyboard.press("m")  # after the last metric none
+    tab.wait_for_function("document.getElementById('legend').hidden")
+    assert opened.pixel(0.5, 0.5) == plain
