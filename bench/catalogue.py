@@ -14,7 +14,7 @@ from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
+from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL, make
 
 
 def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -103,6 +103,7 @@ def suite_of(
     *,
     published: bool = False,
     cnn_file: str | None = None,
+    results: Path | None = None,
 ) -> Suite:
     """Give a suite of the bench, or somebody else's as "module:NAME", on the pairs of a data set or a folder.
 
@@ -122,6 +123,8 @@ def suite_of(
         Put the paper's numbers beside the suite paper.
     cnn_file
         The published weights of the multi-focus network, of which the suite paper then has a row.
+    results
+        A folder of other methods' images: of a kind of which it has any, only pairs with one are taken (`shown_by`).
 
     Raises
     ------
@@ -139,4 +142,34 @@ def suite_of(
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
     options = {"published": published, "cnn_file": cnn_file} if name == "paper" else {}
-    return SUITES[name](datasets.entries(data or "phantom", reading, say), pairs, **options)
+    entries = datasets.entries(data or "phantom", reading, say)
+    return SUITES[name](entries if results is None else shown_by(results, entries, say), pairs, **options)
+
+
+def shown_by(results: Path, entries: Sequence[Entry], say: Say = silent) -> tuple[Entry, ...]:
+    """Leave out the pairs of which a folder of other methods' images has none, if it has images of their kind."""
+    rows = external_rows(results, entries)
+    there = {(entry.kind, entry.name) for entry in entries if any(row.has(entry.kind, entry.name) for row in rows)}
+    kinds = {kind for kind, _ in there}
+    kept = tuple(entry for entry in entries if entry.kind not in kinds or (entry.kind, entry.name) in there)
+    if left := len(entries) - len(kept):
+        say(f"pairs without an image of any method in {results} are left out: {left} of {len(entries)}")
+    return kept
+
+
+def with_own(suite: Suite, names: Iterable[str]) -> Suite:
+    """Add methods of one's own, "module:NAME" or "module:NAME[option=value]", to a suite's tables of methods.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method, or a row of its name.
+    """
+    own = tuple(make(name) for name in names)
+    tables = dict(suite)
+    for name, table in suite.items():
+        if name != BY_LAYER:
+            if clash := {label(fuser) for fuser in own} & {label(fuser) for fuser in table.fusers}:
+                raise ValueError(f"--own: {min(clash)} is a row of the suite; give the method another name")
+            tables[name] = replace(table, fusers=(*table.fusers, *own))
+    return tables

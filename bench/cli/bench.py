@@ -67,7 +67,14 @@ def bench_(
     ] = None,
     external: Annotated[
         Path | None,
-        typer.Option(metavar="RESULTS", help="Folder of other methods' images: rows beside these; see score-dir."),
+        typer.Option(
+            metavar="RESULTS",
+            help="Folder of other methods' images: rows beside these, on the pairs that it has; see score-dir.",
+        ),
+    ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:NAME", help="A method of your own, a class or a function; repeat it for another."),
     ] = None,
     out: Out = Path("results"),
     pairs: Annotated[
@@ -120,7 +127,7 @@ def bench_(
     given again. What fails is listed in failures.csv and makes the exit code 1; it stops nothing else. A folder belongs
     to one suite and its data: another run's results are not replaced without --replace.
     """
-    from fusebench.bench.catalogue import beside, suite_of
+    from fusebench.bench.catalogue import beside, suite_of, with_own
     from fusebench.bench.suite import narrowed
     from fusebench.datasets.cases import understood
 
@@ -130,9 +137,15 @@ def bench_(
     reading = reading_of(
         window, axis, interpolation, pseudo_colour, case, volume, nan_background=nan_background, orientation=orientation
     )
-    chosen = suite_of(suite or name or "paper", data, pairs, reading, notice, published=published, cnn_file=weights)
+    chosen = suite_of(
+        *(suite or name or "paper", data, pairs, reading, notice),
+        published=published,
+        cnn_file=weights,
+        results=external,
+    )
     if external is not None:
         chosen = beside(chosen, external, notice)
+    chosen = with_own(chosen, own or ())
     if data is not None:
         entries = dict.fromkeys(entry for table in chosen.values() for entry in table.entries)
         for line in understood((entry.kind, entry.case) for entry in entries):

@@ -17,7 +17,7 @@ from fusebench.reports.results import Fuser, Metric, Results, Table
 from fusebench.reports.statistics import Cell, Ranking, aggregate
 
 PAGE = "report.html"
-MAP_SIDE = 128  # of a map in the page
+MAP_SIDE = 96  # of a map in the page
 SIDE = 256  # pixels of an image in the page, where there are few
 PIXELS = 256 * 256 * 150  # that the page holds in all; packed without loss they are some 8 MB
 

@@ -242,3 +242,32 @@ def test_rows_beside_the_benchs_own(data: Path, tmp_path: Path) -> None:
 def test_the_papers_numbers_stand_in_its_own_suite_alone(data: Path) -> None:
     entries = layouts.entries(data)
     assert not any(table.published for table in classical(entries).values())
+
+
+OWN = """
+def darker(a, b, part=0.5):
+    return part * a + (1 - part) * b * 0.5
+"""
+
+
+def test_an_own_method_stands_beside_classical_and_published_ones(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "myown.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in NAMES[:2]:
+        put(tmp_path / "results", f"theirs/CT-MRI/{name}.png", data / "CT-MRI" / "CT" / f"{name}.png")
+    arguments = ("bench", "classical", "--data", data, "--external", tmp_path / "results", "--metrics", "SF")
+    options = ("--own", "myown:darker", "--own", "myown:darker[part=0.25]", "--methods", "wavelet,theirs,darker")
+    assert bench(monkeypatch, *arguments, *options, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr()
+    assert f"pairs without an image of any method in {tmp_path / 'results'} are left out: 1 of 4" in said.err
+    scores = read_scores(tmp_path / "out" / "scores.csv")
+    mri = scores[scores.kind == "CT-MRI"]
+    assert set(mri.pair) == set(NAMES[:2])
+    assert {"wavelet", "theirs", "darker", "darker[part=0.25]"} <= set(mri.fuser)
+    assert "theirs" not in set(scores[scores.kind == "CT-PET"].fuser)  # of which it has none, and no pair is left out
+    (tmp_path / "myown.py").write_text(OWN.replace("darker", "wavelet"))
+    monkeypatch.delitem(sys.modules, "myown")
+    assert bench(monkeypatch, *arguments, "--own", "myown:wavelet", "--out", tmp_path / "other") == 2
+    assert "--own: wavelet is a row of the suite; give the method another name" in capsys.readouterr().err
