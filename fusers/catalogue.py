@@ -10,6 +10,11 @@ from typing import Any
 
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label, parse
+from fusebench.fusers.feature.adf import ADF
+from fusebench.fusers.feature.fpde import FPDE
+from fusebench.fusers.feature.gff import GFF
+from fusebench.fusers.feature.mgff import MGFF
+from fusebench.fusers.feature.tif import TIF
 from fusebench.fusers.function import fuser
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
@@ -27,6 +32,11 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     Wavelet,
     Contourlet,
     NSCT,
+    GFF,
+    MGFF,
+    ADF,
+    FPDE,
+    TIF,
 )
 
 FUSERS: tuple[type[Fuser], ...] = (
