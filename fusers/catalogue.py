@@ -10,6 +10,19 @@ from typing import Any
 
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label, parse
+from fusebench.fusers.feature.adf import ADF
+from fusebench.fusers.feature.cbf import CBF
+from fusebench.fusers.feature.dchwt import DCHWT
+from fusebench.fusers.feature.fpde import FPDE
+from fusebench.fusers.feature.gff import GFF
+from fusebench.fusers.feature.gtf import GTF
+from fusebench.fusers.feature.hmsd_gf import HMSDGF
+from fusebench.fusers.feature.hybrid_msd import HybridMSD
+from fusebench.fusers.feature.jbf_lge import JBFLGE
+from fusebench.fusers.feature.mgff import MGFF
+from fusebench.fusers.feature.structure_aware import StructureAware
+from fusebench.fusers.feature.tif import TIF
+from fusebench.fusers.feature.vsm_wls import VSMWLS
 from fusebench.fusers.function import fuser
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
@@ -27,10 +40,23 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     Wavelet,
     Contourlet,
     NSCT,
+    GFF,
+    MGFF,
+    ADF,
+    FPDE,
+    TIF,
+    CBF,
+    DCHWT,
+    VSMWLS,
+    HMSDGF,
+    HybridMSD,
+    JBFLGE,
+    StructureAware,
 )
 
 FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
+    GTF,
     MultiFocusCNN,
     VGG16LBFGS,
 )
