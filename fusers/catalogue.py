@@ -10,6 +10,8 @@ from typing import Any
 
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label, parse
+from fusebench.fusers.decision.bayes import Bayes
+from fusebench.fusers.decision.dempster_shafer import DempsterShafer
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
 from fusebench.fusers.feature.dchwt import DCHWT
@@ -24,12 +26,30 @@ from fusebench.fusers.feature.structure_aware import StructureAware
 from fusebench.fusers.feature.tif import TIF
 from fusebench.fusers.feature.vsm_wls import VSMWLS
 from fusebench.fusers.function import fuser
+from fusebench.fusers.neural.dlf import DLF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.onnx_model import OnnxModel
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.zero_learning import ZeroLearning
 from fusebench.fusers.pixel.contourlet import Contourlet
+from fusebench.fusers.pixel.contrast import Contrast
+from fusebench.fusers.pixel.dtcwt import DTCWT
+from fusebench.fusers.pixel.gradient import Gradient
+from fusebench.fusers.pixel.laplacian import Laplacian
+from fusebench.fusers.pixel.morphological import Morphological
+from fusebench.fusers.pixel.msvd import MSVD
+from fusebench.fusers.pixel.multiscale import Multiscale
 from fusebench.fusers.pixel.nsct import NSCT
+from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
+from fusebench.fusers.pixel.nsst import NSST
+from fusebench.fusers.pixel.nsst_papcnn import NSSTPAPCNN
+from fusebench.fusers.pixel.pca import PCA
+from fusebench.fusers.pixel.pcnn import PCNN
+from fusebench.fusers.pixel.ratio import Ratio
+from fusebench.fusers.pixel.swt import SWT
 from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
+from fusebench.fusers.pixel.weighted import WeightedAverage
 
 # What no method should lose to; tables set these rows apart.
 TRIVIAL: tuple[type[Fuser], ...] = (SourceA, SourceB, Average, Maximum)
@@ -40,6 +60,21 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     Wavelet,
     Contourlet,
     NSCT,
+    WeightedAverage,
+    PCA,
+    MSVD,
+    Laplacian,
+    Ratio,
+    Contrast,
+    Gradient,
+    Morphological,
+    SWT,
+    DTCWT,
+    NSST,
+    NSCTPCNN,
+    NSSTPAPCNN,
+    PCNN,
+    Multiscale,
     GFF,
     MGFF,
     ADF,
@@ -52,14 +87,21 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     HybridMSD,
     JBFLGE,
     StructureAware,
+    Bayes,
+    DempsterShafer,
 )
 
 FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
     GTF,
+    DLF,
+    ZeroLearning,
     MultiFocusCNN,
     VGG16LBFGS,
 )
+
+# What fuses only with a file of the user's: it has a name, and no row in a suite.
+ON_REQUEST: tuple[type[Fuser], ...] = (OnnxModel,)
 
 GROUP = "fusebench.fusers"
 
@@ -89,7 +131,7 @@ def plugins() -> tuple[type[Fuser], ...]:
 
 def known() -> tuple[type[Fuser], ...]:
     """Give every fuser there is: the bench's own, then the plug-ins'."""
-    return (*FUSERS, *plugins())
+    return (*FUSERS, *ON_REQUEST, *plugins())
 
 
 def make(text: str) -> Fuser:

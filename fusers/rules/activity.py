@@ -20,7 +20,7 @@ def region_energy(band: Tensor) -> Tensor:
     >>> region_energy(torch.tensor([[[1.0, 2.0], [0.0, 3.0]]])).tolist()
     [[[14.0, 26.0], [18.0, 36.0]]]
     """
-    squares = F.pad(band.square().unsqueeze(1), (0, 1, 0, 1), mode="replicate").squeeze(1)
+    squares = F.pad(band.abs().square().unsqueeze(1), (0, 1, 0, 1), mode="replicate").squeeze(1)
     return squares[:, :-1, :-1] + squares[:, :-1, 1:] + squares[:, 1:, :-1] + squares[:, 1:, 1:]
 
 

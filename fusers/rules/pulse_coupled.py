@@ -1,0 +1,145 @@
+"""Pulse-coupled neural networks as measures of activity: how often the neuron of each coefficient fires."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from fusebench.fusers.rules.selection import choose
+from torch import Tensor
+
+ITERATIONS, ADAPTIVE_ITERATIONS = 200, 110
+TINY = 2.2e-16
+NEIGHBOURS = ((0.5, 1.0, 0.5), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5))
+
+
+def firings(
+    stimulus: Tensor, *, side: int = 3, iterations: int = ITERATIONS, linking: Tensor | float = 3.0, adapt: bool = True
+) -> Tensor:
+    """Count how often each neuron fires in the simplified network of X. Qu et al. (2008).
+
+    With the stimulus F, brought to [0, 1] for each image, and the firings Y of the step before: L = e^-1 L + W * Y,
+    T = e^-0.2 T + 20 Y, U = F (1 + 3 L), and a neuron fires where U > T. W is the inverse of the distance.
+
+    Parameters
+    ----------
+    stimulus
+        Shape (N, h, w).
+    side
+        Of the neighbourhood W, odd.
+    iterations
+        Steps.
+    linking
+        The strength of linking, 3; or one for each neuron (Y. Dong et al. 2015 take it from a memristor).
+    adapt
+        Whether the stimulus is brought to [0, 1].
+
+    Examples
+    --------
+    Where the stimulus is greatest a neuron fires most; at the least, never.
+
+    >>> firings(torch.tensor([[[0.0, 1.0, 4.0]]], dtype=torch.float64), iterations=50)[0, 0].tolist()
+    [0.0, 3.0, 3.0]
+    """
+    feed = stimulus.abs()
+    if adapt:
+        low, high = feed.amin(dim=(1, 2), keepdim=True), feed.amax(dim=(1, 2), keepdim=True)
+        feed = (feed - low) / (high - low + TINY)
+    weights = _inverse_distance(side).to(feed)
+    link, threshold, fired, count = (torch.zeros_like(feed) for _ in range(4))
+    for _ in range(iterations):
+        link = math.exp(-1) * link + _neighbours(fired, weights)
+        threshold = math.exp(-0.2) * threshold + 20 * fired
+        fired = (feed * (1 + linking * link) > threshold).to(feed)
+        count += fired
+    return count
+
+
+def adaptive_firings(band: Tensor) -> Tensor:
+    """Count how often each neuron fires where the network's parameters follow from the band (M. Yin et al. 2018).
+
+    Of |c| with its standard deviation s, maximum m and Otsu's threshold S: alpha_f = log10(1/s),
+    lambda = (m/S - 1)/6, V = exp(-alpha_f) + m/S, and alpha_e = ln(V / (S M)) with
+    M = (1 - exp(-3 alpha_f))/(1 - exp(-alpha_f)) + (m/S - 1) exp(-alpha_f) (Y. Chen et al. 2011). Grey levels are in
+    [0, 1]. Where S is 0, as in the faint bands of the finest level, the published code divides by it and no neuron
+    fires; here the least value above 0 of 256 levels takes its place.
+
+    Examples
+    --------
+    >>> adaptive_firings(torch.zeros(1, 2, 2, dtype=torch.float64)).sum().item()
+    0.0
+    """
+    return torch.cat([_adaptive(image[None].abs()) for image in band])
+
+
+def _adaptive(feed: Tensor) -> Tensor:
+    deviation, most = feed.std().item(), feed.max().item()
+    if deviation == 0:
+        return torch.zeros_like(feed)
+    threshold = max(_otsu(feed), most / 255)
+    alpha_f = -math.log10(deviation)
+    ratio = most / threshold
+    strength, step = (ratio - 1) / 6, math.exp(-alpha_f) + ratio
+    faded = math.exp(-alpha_f)
+    height = (1 - faded**3) / (1 - faded) if abs(1 - faded) > TINY else 3.0
+    alpha_e = math.log(step / (threshold * (height + (ratio - 1) * faded)))
+    return fixed_firings(feed, ADAPTIVE_ITERATIONS, alpha_f, alpha_e, strength, step)
+
+
+def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's order
+    feed: Tensor, iterations: int, alpha_f: float, alpha_e: float, strength: float, step: float
+) -> Tensor:
+    """Count firings of the parameter-adaptive network for given parameters.
+
+    U = e^-alpha_f U + F (1 + lambda W * Y), a neuron fires where U > E, and then E = e^-alpha_e E + V Y.
+
+    Examples
+    --------
+    Two steps of one neuron: U = 2 > 1, then U = 2 e^-1 + 2 < e^-1 + 4.
+
+    >>> fixed_firings(torch.full((1, 1, 1), 2.0), 2, 1.0, 1.0, 0.5, 4.0).item()
+    1.0
+    """
+    weights = torch.tensor(NEIGHBOURS).to(feed)
+    inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
+    threshold = torch.ones_like(feed)
+    for _ in range(iterations):
+        inner = math.exp(-alpha_f) * inner + feed * (1 + strength * _neighbours(fired, weights))
+        fired = (inner > threshold).to(feed)
+        threshold = math.exp(-alpha_e) * threshold + step * fired
+        count += fired
+    return count
+
+
+def by_firings(count: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a rule that takes the coefficient whose neuron fires more often, and the mean where both do as often.
+
+    Examples
+    --------
+    >>> by_firings(torch.abs)(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, -1.0]]])).tolist()
+    [[[3.0, 2.0]]]
+    """
+    return lambda a, b: choose(a, b, count(a), count(b))
+
+
+def _otsu(feed: Tensor) -> float:
+    """Give Otsu's threshold of values in [0, 1] at 256 levels: the mean of those that part the variance best."""
+    levels = (255 * feed).round().clamp(0, 255).long().ravel()
+    p = torch.bincount(levels, minlength=256).double() / levels.numel()
+    below, mean = p.cumsum(0), (p * torch.arange(256)).cumsum(0)
+    apart = (mean[-1] * below - mean).square() / (below * (1 - below))
+    apart = torch.where(apart.isfinite(), apart, -1.0)
+    if apart.max() < 0:
+        return 0.0
+    return (apart >= apart.max() * (1 - 1e-12)).nonzero().double().mean().item() / 255
+
+
+def _neighbours(fired: Tensor, weights: Tensor) -> Tensor:
+    """Sum the neighbours' firings with their weights; beyond the border none fires."""
+    return F.conv2d(fired[:, None], weights[None, None], padding=weights.shape[0] // 2)[:, 0]
+
+
+def _inverse_distance(side: int) -> Tensor:
+    axis = torch.arange(side, dtype=torch.float64) - side // 2
+    distance = torch.hypot(axis[:, None], axis)
+    return torch.where(distance > 0, 1 / distance.clamp(min=1), 0.0)
