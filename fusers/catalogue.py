@@ -19,6 +19,7 @@ from fusebench.fusers.feature.gtf import GTF
 from fusebench.fusers.feature.hmsd_gf import HMSDGF
 from fusebench.fusers.feature.hybrid_msd import HybridMSD
 from fusebench.fusers.feature.jbf_lge import JBFLGE
+from fusebench.fusers.feature.mdlatlrr import MDLatLRR
 from fusebench.fusers.feature.mgff import MGFF
 from fusebench.fusers.feature.structure_aware import StructureAware
 from fusebench.fusers.feature.tif import TIF
@@ -57,6 +58,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
 FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
     GTF,
+    MDLatLRR,
     MultiFocusCNN,
     VGG16LBFGS,
 )

@@ -1,6 +1,7 @@
 """Witnesses: the fused images, and stages of them, that the authors' codes gave (Octave, unmodified)."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fusebench.fusers.feature.gtf import GTF, objective
 from fusebench.fusers.feature.hmsd_gf import HMSDGF
 from fusebench.fusers.feature.hybrid_msd import HybridMSD
 from fusebench.fusers.feature.jbf_lge import JBFLGE
+from fusebench.fusers.feature.mdlatlrr import MDLatLRR
 from fusebench.fusers.feature.mgff import MGFF
 from fusebench.fusers.feature.structure_aware import StructureAware
 from fusebench.fusers.feature.tif import TIF
@@ -141,3 +143,15 @@ def test_gtf_comes_below_what_the_authors_code_reaches(peer: Read) -> None:
     for key, a, b in (("obj1", case.a, case.b), ("obj2", case.a2, case.b2)):
         reached = objective(GTF().exact(a, b), a, b).item()
         assert reached < 0.95 * case.stored[key][2]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_mdlatlrr_with_the_published_projection(shared: Path, levels: int) -> None:
+    stored = np.load(shared / "oracles" / "fusers" / "mdlatlrr_crop64.npz")
+    keys = "A", "B", "baseA", "detailA", f"lev{levels}"
+    a, b, base, detail, fused = (torch.from_numpy(stored[key])[None] for key in keys)
+    projection, fuser = torch.from_numpy(stored["L8"]), MDLatLRR(levels=levels, original=True)
+    salient = fuser.joined(fuser.salient(a, projection), a)
+    assert torch.allclose(salient, detail, rtol=0, atol=1e-14)
+    assert torch.allclose(a - salient, base, rtol=0, atol=1e-14)
+    assert torch.allclose(fuser.exact(a, b, projection), fused, rtol=0, atol=1e-9)
