@@ -13,6 +13,7 @@ from fusebench.fusers.base import Fuser, check_class, label, parse
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
 from fusebench.fusers.feature.dchwt import DCHWT
+from fusebench.fusers.feature.ddct_pca import DDCTPCA
 from fusebench.fusers.feature.fpde import FPDE
 from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.feature.gtf import GTF
@@ -53,6 +54,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     HybridMSD,
     JBFLGE,
     StructureAware,
+    DDCTPCA,
 )
 
 FUSERS: tuple[type[Fuser], ...] = (

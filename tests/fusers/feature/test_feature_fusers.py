@@ -44,7 +44,9 @@ def test_a_mirrored_pair_is_fused_to_the_mirrored_image(fuser: Fuser, pair: Pair
         assert torch.allclose(fuser(a.flip(axis), b.flip(axis)), fuser(a, b).flip(axis), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["gff", "mgff", "adf", "fpde", "tif", "cbf", "dchwt", "jbf-lge", "mdlatlrr"])
+@pytest.mark.parametrize(
+    "name", ["gff", "mgff", "adf", "fpde", "tif", "cbf", "dchwt", "jbf-lge", "mdlatlrr", "ddct-pca"]
+)
 def test_the_order_of_the_sources_does_not_matter(name: str, pair: Pair) -> None:
     fuser = parse(name, FUSERS)
     a, b = pair.a[None], pair.b[None]

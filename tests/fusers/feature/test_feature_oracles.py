@@ -10,6 +10,7 @@ import torch
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
 from fusebench.fusers.feature.dchwt import DCHWT
+from fusebench.fusers.feature.ddct_pca import DDCTPCA
 from fusebench.fusers.feature.fpde import FPDE
 from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.feature.gtf import GTF, objective
@@ -155,3 +156,16 @@ def test_mdlatlrr_with_the_published_projection(shared: Path, levels: int) -> No
     assert torch.allclose(salient, detail, rtol=0, atol=1e-14)
     assert torch.allclose(a - salient, base, rtol=0, atol=1e-14)
     assert torch.allclose(fuser.exact(a, b, projection), fused, rtol=0, atol=1e-9)
+
+
+def test_ddct_pca(shared: Path) -> None:
+    stored = np.load(shared / "oracles" / "fusers" / "ddct_crop64.npz")
+    a, b, fused = (torch.from_numpy(stored[key])[None] for key in ("A", "B", "max_F"))
+    fuser = DDCTPCA(original=True)
+    modes = fuser.modes(a, b)[0].permute(1, 2, 0)
+    differences = (modes - torch.from_numpy(stored["max_modes"].astype(float))).abs()
+    # Rounding chooses between coefficients of equal magnitude, in 1 of 100 pixels at most, by a grey level at most.
+    assert (differences > UNIT).double().mean((0, 1)).max() < 0.01
+    assert (differences[..., :3].amax() < UNIT).all()
+    assert differences.max() < 1.01 / 255
+    assert torch.allclose(fuser.exact(a, b), fused, rtol=0, atol=1e-3)
