@@ -15,12 +15,14 @@ from fusebench.fusers.decision.dempster_shafer import DempsterShafer
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
 from fusebench.fusers.feature.dchwt import DCHWT
+from fusebench.fusers.feature.ddct_pca import DDCTPCA
 from fusebench.fusers.feature.fpde import FPDE
 from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.feature.gtf import GTF
 from fusebench.fusers.feature.hmsd_gf import HMSDGF
 from fusebench.fusers.feature.hybrid_msd import HybridMSD
 from fusebench.fusers.feature.jbf_lge import JBFLGE
+from fusebench.fusers.feature.mdlatlrr import MDLatLRR
 from fusebench.fusers.feature.mgff import MGFF
 from fusebench.fusers.feature.structure_aware import StructureAware
 from fusebench.fusers.feature.tif import TIF
@@ -87,6 +89,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     HybridMSD,
     JBFLGE,
     StructureAware,
+    DDCTPCA,
     Bayes,
     DempsterShafer,
 )
@@ -94,6 +97,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
 FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
     GTF,
+    MDLatLRR,
     DLF,
     ZeroLearning,
     MultiFocusCNN,

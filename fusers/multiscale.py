@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 
 import torch
+from fusebench.fusers.rules.activity import average
+from fusebench.fusers.rules.selection import larger
 from fusebench.fusers.transforms.base import Pyramid, Transform
 from fusebench.fusers.transforms.borders import extend
 from torch import Tensor
@@ -12,7 +14,10 @@ from torch import Tensor
 Rule = Callable[[Tensor, Tensor], Tensor]
 
 
-def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule) -> Tensor:
+GUARD = 16  # pixels around an image in which a costly rule decides too
+
+
+def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule, costly: bool = False) -> Tensor:
     """Fuse images in a transform: decompose both, fuse band by band, reconstruct.
 
     The images are continued by their mirror images as far as the transform reaches. So a border does not see the
@@ -29,6 +34,9 @@ def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule) -
         The rule for each band of every level.
     low
         The rule for the low band.
+    costly
+        Whether the rules take so long that they are to decide within the image and 16 pixels around it only, where the
+        bands are as large as the continued image. Beyond, the larger coefficient is taken, and the low band averaged.
 
     Returns
     -------
@@ -51,7 +59,26 @@ def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule) -
     margin = math.ceil(transform.reach / transform.grid) * transform.grid
     height, width = a.shape[1:]
     margins = [(margin, margin + -length % transform.grid) for length in (height, width)]
+    if costly:
+        high, low = (
+            _within(rule, margin, (height, width), margins, beyond) for rule, beyond in ((high, larger), (low, average))
+        )
     bands = transform.decompose(extend(torch.cat([a, b]).double(), margins))
     chosen = [[high(*band.chunk(2)) for band in level] for level in bands.high]
     fused = transform.reconstruct(Pyramid(low(*bands.low.chunk(2)), chosen, bands.size))
     return fused[:, margin : margin + height, margin : margin + width].clamp(0, 1).float()
+
+
+def _within(rule: Rule, margin: int, size: tuple[int, int], margins: list[tuple[int, int]], beyond: Rule) -> Rule:
+    """Make a rule that decides within the image and near it, and leaves what is beyond to another one."""
+    whole = tuple(length + sum(added) for length, added in zip(size, margins, strict=True))
+    near = tuple(slice(max(margin - GUARD, 0), margin + length + GUARD) for length in size)
+
+    def decide(a: Tensor, b: Tensor) -> Tensor:
+        if a.shape[1:] != whole:
+            return rule(a, b)
+        fused = beyond(a, b)
+        fused[:, near[0], near[1]] = rule(a[:, near[0], near[1]], b[:, near[0], near[1]])
+        return fused
+
+    return decide

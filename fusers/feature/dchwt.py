@@ -32,7 +32,7 @@ class DCHWT:
     Raises
     ------
     ValueError
-        If the number of levels is not from 1 to 12.
+        If the number of levels is not from 1 to 8.
 
     Examples
     --------
@@ -47,8 +47,8 @@ class DCHWT:
     original: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.levels <= 12:
-            raise ValueError(f"dchwt: the number of levels is from 1 to 12, not {self.levels}")
+        if not 1 <= self.levels <= 8:
+            raise ValueError(f"dchwt: the number of levels is from 1 to 8, not {self.levels}")
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

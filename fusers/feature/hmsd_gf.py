@@ -21,13 +21,14 @@ class HMSDGF:
     quarter of it with each level, without 10000. The second source stands for the visible image. Images end at their
     border.
 
-    Of two images without any edge each is as salient as the other.
+    lambda is 2500 times the ratio of saliencies less 1900, from 100 to 2000. Of two images without any edge each is as
+    salient as the other.
 
     Parameters
     ----------
     original
-        As the authors' code: the result is brighter by 275/255, and the saliency leaves out the outermost pixels, so
-        that a side has at least 3.
+        As the authors' code: the result is brighter by 275/255, lambda rises to 2100 before it falls back to 2000, and
+        the saliency leaves out the outermost pixels, so that a side has at least 3.
 
     Examples
     --------
@@ -46,9 +47,12 @@ class HMSDGF:
     def exact(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse in float64, before clipping."""
         ratio = self.saliency(a) / self.saliency(b)
-        focus = (2500 * ratio - 1900).clamp(100, 2000).nan_to_num(600).view(-1, 1, 1)
+        focus = (2500 * ratio - 1900).clamp(100, 2000).nan_to_num(600)
+        if self.original:
+            focus = torch.where((ratio > 1.56) & (ratio <= 1.6), 2500 * ratio - 1900, focus)
         infrared, visible = (decompose(x, _smooth, _keep_edges, 4) for x in (a, b))
-        return combine(infrared, visible, focus, smooth_finest=True) * (275 / 255 if self.original else 1)
+        fused = combine(infrared, visible, focus.view(-1, 1, 1), smooth_finest=True)
+        return fused * (275 / 255) if self.original else fused
 
     def saliency(self, image: Tensor) -> Tensor:
         """Give the contrast that an eye sees in each image: that of blocks, weighed by the energy of their edges."""

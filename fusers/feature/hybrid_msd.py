@@ -9,6 +9,9 @@ from fusebench.fusers.filters.bilateral_grid import bilateral_grid
 from fusebench.fusers.filters.windows import gaussian
 from torch import Tensor
 
+# A billionth of the range is no edge: flat areas differ by rounding, which may not decide.
+ROUNDING = 1e-9
+
 
 class Layers(NamedTuple):
     """What a hybrid decomposition makes of an image: for each level texture and edges, fine to coarse; and the base."""
@@ -56,14 +59,13 @@ def combine(infrared: Layers, visible: Layers, focus: Tensor | float, *, smooth_
     for level in range(coarsest, -1, -1):
         mine, theirs = infrared.edges[level], visible.edges[level]
         if level == 0:
-            for_edges = (theirs.abs() < mine.abs()).double()
+            for_edges = (theirs.abs() + ROUNDING < mine.abs()).double()
             if smooth_finest:
                 for_edges = gaussian(for_edges, 7, 1, "symmetric")
-            for_texture = (visible.texture[0].abs() < infrared.texture[0].abs()).double()
+            for_texture = (visible.texture[0].abs() + ROUNDING < infrared.texture[0].abs()).double()
         else:
             excess = (mine.abs() - theirs.abs()).clamp(min=0)
-            # At most a billionth of the range is rounding and no edge.
-            ratio = excess / excess.amax((1, 2), keepdim=True).clamp(min=1e-9)
+            ratio = excess / excess.amax((1, 2), keepdim=True).clamp(min=ROUNDING)
             weight = torch.atan(focus * ratio) / torch.atan(focus)
             if level == coarsest:
                 sigma = 4 * 2 ** (level + 1)

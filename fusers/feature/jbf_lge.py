@@ -10,6 +10,8 @@ from fusebench.fusers.filters.windows import box_mean, gaussian
 from torch import Tensor
 
 SIGMA = 3
+# The activity of structure of a billionth of the range, about: rounding in flat areas, which may not decide.
+ROUNDING = 1e-24
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class JBFLGE:
     def vote(self, structure_a: Tensor, structure_b: Tensor) -> Tensor:
         """Give the share of the first structure: 1 where the most of the pixels around prefer it, 0, or 1/2."""
         activity_a, activity_b = self.activity(structure_a), self.activity(structure_b)
-        tie = 0.0 if self.original else 0.5
-        first = torch.where(activity_a == activity_b, tie, (activity_a > activity_b).double())
+        first = (activity_a > activity_b).double()
+        if not self.original:
+            first = torch.where((activity_a - activity_b).abs() <= ROUNDING, 0.5, first)
         # Halves are summed exactly, and an odd number of pixels votes.
         votes = box_mean(first, 10, "symmetric") * 21**2
         return torch.where((votes - 220.5).abs() < 0.1, 0.5, (votes > 220.5).double())

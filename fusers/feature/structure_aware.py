@@ -15,8 +15,8 @@ class StructureAware:
     """Structure-aware fusion: the source with the larger gradients, by a map smoothed along the first one's edges.
 
     W. Li, Y. Xie, H. Zhou, Y. Han, K. Zhan, Structure-aware image fusion, Optik 172 (2018), with its parameters.
-    Gradients are those of the sources after smoothing that keeps edges (`smooth`); their difference is averaged over 7
-    x 7 pixels. Three times the map is cut at 1/2 and smoothed by the domain transform, of 10 pixels and 0.2.
+    Gradients are those of the sources after smoothing that keeps edges (`smooth`); their difference is averaged over
+    7 x 7 pixels. Three times the map is cut at 1/2 and smoothed by the domain transform, of 10 pixels and 0.2.
 
     Differences that leave the image are 0. Where neither source is sharper, to 1e-9 of the range, the mean is taken.
 
@@ -42,8 +42,9 @@ class StructureAware:
     def exact(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse in float64, before clipping."""
         share = self.sharper(a, b)
+        undecided = 0 if self.original else 1e-6  # the far tail of a decision is none
         for _ in range(3):
-            share = torch.where(share == 0.5, share, (share > 0.5).double())
+            share = torch.where((share - 0.5).abs() <= undecided, 0.5, (share > 0.5).double())
             share = recursive_filter(share, a, 10, 0.2)
         return share * a + (1 - share) * b
 

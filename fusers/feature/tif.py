@@ -54,6 +54,9 @@ class TIF:
 
     def exact(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse in float64, before clipping."""
+        # Their code is in grey levels, where sums are exact and 0/0 stands where both are flat.
+        unit = 255 if self.original else 1
+        a, b = unit * a, unit * b
         outside: tuple[Border, Border] = ("wrap", "zero") if self.original else ("symmetric", "symmetric")
         base_a, base_b = box_mean(a, self.radius, outside[0]), box_mean(b, self.radius, outside[0])
         sa, sb = (
@@ -61,4 +64,4 @@ class TIF:
             for x, base in ((a, base_a), (b, base_b))
         )
         fused = (sa * (a - base_a) + sb * (b - base_b)) / (sa + sb) + (base_a + base_b) / 2
-        return fused.nan_to_num(0)
+        return fused.nan_to_num(0) / unit

@@ -72,7 +72,7 @@ class VSMWLS:
         fused = wa * levels_a[-1] + (1 - wa) * levels_b[-1]
         for level in range(4):
             da, db = (x[level] - x[level + 1] for x in (levels_a, levels_b))
-            smaller = (da.abs() < db.abs()).to(a.dtype)
+            smaller = (da.abs() + 1e-9 < db.abs()).to(a.dtype)  # where both are flat, rounding may not decide
             if level == 0:
                 fused = fused + torch.where(smaller > 0, db, da)
                 continue

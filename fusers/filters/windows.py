@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from fusebench.fusers.filters.borders import Border, pad
 from torch import Tensor
 
@@ -21,14 +20,29 @@ def box_mean(image: Tensor, radius: int, border: Border | None = None) -> Tensor
     >>> box_mean(x, 1).tolist(), box_mean(x, 1, "symmetric").tolist()
     ([[[1.5, 3.0, 4.5]]], [[[1.0, 3.0, 5.0]]])
     """
-    side, margin = 2 * radius + 1, 0 if border else radius
-    wide = pad(image, radius, border) if border else image
-    down = F.avg_pool2d(wide, (side, 1), stride=1, padding=(margin, 0), divisor_override=1)
-    total = F.avg_pool2d(down, (1, side), stride=1, padding=(0, margin), divisor_override=1)
+    side = 2 * radius + 1
+    total = pad(image, radius, border or "zero")
+    for axis in (1, 2):
+        total = _window_sum(total, side, axis)
     if border:
         return total / side**2
     height, width = (_overlap(length, radius, image) for length in image.shape[1:])
     return total / (height[:, None] * width)
+
+
+def _window_sum(image: Tensor, side: int, axis: int) -> Tensor:
+    """Sum `side` neighbours along an axis, of sums of 1, 2, 4, ... neighbours."""
+    length = image.shape[axis] - side + 1
+    total, start, width = torch.zeros(()), 0, 1
+    while True:
+        if side & width:
+            part = image.narrow(axis, start, length)
+            total, start = part if start == 0 else total + part, start + width
+        if 2 * width > side:
+            return total
+        rest = image.shape[axis] - width
+        image = image.narrow(axis, 0, rest) + image.narrow(axis, width, rest)
+        width *= 2
 
 
 def _overlap(length: int, radius: int, like: Tensor) -> Tensor:

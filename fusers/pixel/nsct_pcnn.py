@@ -34,4 +34,4 @@ class NSCTPCNN(NonsubsampledContourletTransform):
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
-        return fuse(a, b, self, high=by_firings(_fired), low=by_firings(_fired))
+        return fuse(a, b, self, high=by_firings(_fired), low=by_firings(_fired), costly=True)

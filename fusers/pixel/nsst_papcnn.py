@@ -35,4 +35,4 @@ class NSSTPAPCNN(ShearletTransform):
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
-        return fuse(a, b, self, high=by_firings(adaptive_firings), low=by(_energy_of_detail))
+        return fuse(a, b, self, high=by_firings(adaptive_firings), low=by(_energy_of_detail), costly=True)

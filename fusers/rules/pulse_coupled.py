@@ -48,8 +48,8 @@ def firings(
     weights = _inverse_distance(side).to(feed)
     link, threshold, fired, count = (torch.zeros_like(feed) for _ in range(4))
     for _ in range(iterations):
-        link = math.exp(-1) * link + _neighbours(fired, weights)
-        threshold = math.exp(-0.2) * threshold + 20 * fired
+        link.mul_(math.exp(-1)).add_(_neighbours(fired, weights))
+        threshold.mul_(math.exp(-0.2)).add_(fired, alpha=20)
         fired = (feed * (1 + linking * link) > threshold).to(feed)
         count += fired
     return count
@@ -104,9 +104,9 @@ def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's orde
     inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
     threshold = torch.ones_like(feed)
     for _ in range(iterations):
-        inner = math.exp(-alpha_f) * inner + feed * (1 + strength * _neighbours(fired, weights))
+        inner.mul_(math.exp(-alpha_f)).add_(feed * (1 + strength * _neighbours(fired, weights)))
         fired = (inner > threshold).to(feed)
-        threshold = math.exp(-alpha_e) * threshold + step * fired
+        threshold.mul_(math.exp(-alpha_e)).add_(fired, alpha=step)
         count += fired
     return count
 
@@ -135,8 +135,15 @@ def _otsu(feed: Tensor) -> float:
 
 
 def _neighbours(fired: Tensor, weights: Tensor) -> Tensor:
-    """Sum the neighbours' firings with their weights; beyond the border none fires."""
-    return F.conv2d(fired[:, None], weights[None, None], padding=weights.shape[0] // 2)[:, 0]
+    """Sum the neighbours' firings with their weights, which are symmetric; beyond the border none fires."""
+    half, (height, width) = len(weights) // 2, fired.shape[1:]
+    wide = F.pad(fired, (half, half, half, half))
+    total = torch.zeros_like(fired)
+    for weight in sorted({*weights.ravel().tolist()} - {0.0}):
+        # Those of one weight are added first: sums of firings are exact.
+        places = [wide[:, i : i + height, j : j + width] for i, j in (weights == weight).nonzero().tolist()]
+        total.add_(sum(places[1:], places[0]), alpha=weight)
+    return total
 
 
 def _inverse_distance(side: int) -> Tensor:
