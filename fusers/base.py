@@ -181,7 +181,13 @@ def _read(value: str, kind: Any, where: str) -> Any:
             return {"True": True, "true": True, "False": False, "false": False}[value]
         if kind == tuple[int, ...]:
             return tuple(int(part) for part in value.split("-"))
+        if kind == tuple[str, ...]:
+            return tuple(value.split("-"))
         return kind(value)
     except (KeyError, ValueError):
-        expected = {bool: "true or false", tuple[int, ...]: "numbers joined by hyphens"}.get(kind, kind.__name__)
+        expected = {
+            bool: "true or false",
+            tuple[int, ...]: "numbers joined by hyphens",
+            tuple[str, ...]: "words joined by hyphens",
+        }.get(kind, kind.__name__)
         raise ValueError(f"{where}: {value!r} is not what the option takes ({expected})") from None

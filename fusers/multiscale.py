@@ -64,9 +64,17 @@ def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule, c
             _within(rule, margin, (height, width), margins, beyond) for rule, beyond in ((high, larger), (low, average))
         )
     bands = transform.decompose(extend(torch.cat([a, b]).double(), margins))
-    chosen = [[high(*band.chunk(2)) for band in level] for level in bands.high]
+    chosen = [_of_level(high, level) for level in bands.high]
     fused = transform.reconstruct(Pyramid(low(*bands.low.chunk(2)), chosen, bands.size))
     return fused[:, margin : margin + height, margin : margin + width].clamp(0, 1).float()
+
+
+def _of_level(rule: Rule, level: list[Tensor]) -> list[Tensor]:
+    """Fuse the bands of a level, those of one size at once: to a rule they are more images."""
+    if len({band.shape for band in level}) > 1:
+        return [rule(*band.chunk(2)) for band in level]
+    a, b = (torch.cat(parts) for parts in zip(*(band.chunk(2) for band in level), strict=True))
+    return list(rule(a, b).chunk(len(level)))
 
 
 def _within(rule: Rule, margin: int, size: tuple[int, int], margins: list[tuple[int, int]], beyond: Rule) -> Rule:

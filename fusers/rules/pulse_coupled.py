@@ -8,8 +8,11 @@ import torch.nn.functional as F
 from fusebench.fusers.rules.selection import choose
 from torch import Tensor
 
+Number = float | Tensor
+
 ITERATIONS, ADAPTIVE_ITERATIONS = 200, 110
 TINY = 2.2e-16
+PIXELS = 2**15
 NEIGHBOURS = ((0.5, 1.0, 0.5), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5))
 
 
@@ -41,6 +44,10 @@ def firings(
     >>> firings(torch.tensor([[[0.0, 1.0, 4.0]]], dtype=torch.float64), iterations=50)[0, 0].tolist()
     [0.0, 3.0, 3.0]
     """
+    if (portion := _portion(stimulus)) < len(stimulus):
+        strengths = torch.as_tensor(linking, dtype=stimulus.dtype).expand_as(stimulus)
+        parts = zip(torch.split(stimulus, portion), torch.split(strengths, portion), strict=True)
+        return torch.cat([firings(x, side=side, iterations=iterations, linking=k, adapt=adapt) for x, k in parts])
     feed = stimulus.abs()
     if adapt:
         low, high = feed.amin(dim=(1, 2), keepdim=True), feed.amax(dim=(1, 2), keepdim=True)
@@ -69,27 +76,35 @@ def adaptive_firings(band: Tensor) -> Tensor:
     >>> adaptive_firings(torch.zeros(1, 2, 2, dtype=torch.float64)).sum().item()
     0.0
     """
-    return torch.cat([_adaptive(image[None].abs()) for image in band])
+    feed = band.abs()
+    parameters = [_parameters(image) for image in feed]
+    live = [n for n, found in enumerate(parameters) if found is not None]
+    count = torch.zeros_like(feed)
+    if live:
+        columns = torch.tensor([parameters[n] for n in live], dtype=feed.dtype, device=feed.device)[..., None, None]
+        parts = zip(torch.split(feed[live], _portion(feed)), torch.split(columns, _portion(feed)), strict=True)
+        count[live] = torch.cat([fixed_firings(x, ADAPTIVE_ITERATIONS, *one.unbind(1)) for x, one in parts])
+    return count
 
 
-def _adaptive(feed: Tensor) -> Tensor:
+def _parameters(feed: Tensor) -> tuple[float, float, float, float] | None:
+    """Give alpha_f, alpha_e, lambda and V of an image; None where it is constant."""
     deviation, most = feed.std().item(), feed.max().item()
-    if deviation == 0:
-        return torch.zeros_like(feed)
+    if not deviation > 0:
+        return None
     threshold = max(_otsu(feed), most / 255)
-    alpha_f = -math.log10(deviation)
-    ratio = most / threshold
-    strength, step = (ratio - 1) / 6, math.exp(-alpha_f) + ratio
+    ratio, alpha_f = most / threshold, -math.log10(deviation)
     faded = math.exp(-alpha_f)
     height = (1 - faded**3) / (1 - faded) if abs(1 - faded) > TINY else 3.0
+    step = faded + ratio
     alpha_e = math.log(step / (threshold * (height + (ratio - 1) * faded)))
-    return fixed_firings(feed, ADAPTIVE_ITERATIONS, alpha_f, alpha_e, strength, step)
+    return alpha_f, alpha_e, (ratio - 1) / 6, step
 
 
 def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's order
-    feed: Tensor, iterations: int, alpha_f: float, alpha_e: float, strength: float, step: float
+    feed: Tensor, iterations: int, alpha_f: Number, alpha_e: Number, strength: Number, step: Number
 ) -> Tensor:
-    """Count firings of the parameter-adaptive network for given parameters.
+    """Count firings of the parameter-adaptive network for given parameters, numbers or one for each image (N, 1, 1).
 
     U = e^-alpha_f U + F (1 + lambda W * Y), a neuron fires where U > E, and then E = e^-alpha_e E + V Y.
 
@@ -103,10 +118,11 @@ def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's orde
     weights = torch.tensor(NEIGHBOURS).to(feed)
     inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
     threshold = torch.ones_like(feed)
+    kept, faded = (torch.exp(-torch.as_tensor(alpha, dtype=feed.dtype)) for alpha in (alpha_f, alpha_e))
     for _ in range(iterations):
-        inner.mul_(math.exp(-alpha_f)).add_(feed * (1 + strength * _neighbours(fired, weights)))
+        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, weights)))
         fired = (inner > threshold).to(feed)
-        threshold.mul_(math.exp(-alpha_e)).add_(fired, alpha=step)
+        threshold.mul_(faded).add_(step * fired)
         count += fired
     return count
 
@@ -132,6 +148,11 @@ def _otsu(feed: Tensor) -> float:
     if apart.max() < 0:
         return 0.0
     return (apart >= apart.max() * (1 - 1e-12)).nonzero().double().mean().item() / 255
+
+
+def _portion(feed: Tensor) -> int:
+    """Say of how many images the network is computed at once: of as many as stay in a processor's cache."""
+    return max(1, PIXELS // (feed.shape[1] * feed.shape[2]))
 
 
 def _neighbours(fired: Tensor, weights: Tensor) -> Tensor:

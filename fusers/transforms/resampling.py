@@ -77,7 +77,7 @@ def _split(matrix: Tensor, length: int, every: int = 1) -> tuple[Tensor, Tensor]
     period = max(2 * (length - 1), 1)
     inside = (places % period).minimum(period - places % period) if length > 1 else torch.zeros_like(places)
     continued = torch.zeros(len(places), length, dtype=torch.float64)
-    continued[torch.arange(len(places)), inside] = 1
+    continued[torch.arange(len(places)), inside] = (places % every == 0).double()
     beyond = continued.clone()
     beyond[HALF:-HALF] = 0
     return (matrix @ continued)[:, ::every], (matrix @ beyond)[:, ::every]

@@ -10,12 +10,28 @@ from fusebench.fusers.base import label
 from fusebench.fusers.multiscale import fuse
 from fusebench.fusers.rules.activity import average
 from fusebench.fusers.transforms.base import Pyramid, Transform
+from fusebench.fusers.transforms.base_detail import BaseDetailTransform, IdentityTransform
 from fusebench.fusers.transforms.contourlet import ContourletTransform
+from fusebench.fusers.transforms.dual_tree import DualTreeTransform
 from fusebench.fusers.transforms.nsct import NonsubsampledContourletTransform
+from fusebench.fusers.transforms.pyramids import GradientPyramid, LaplacianPyramid
+from fusebench.fusers.transforms.shearlet import ShearletTransform
+from fusebench.fusers.transforms.stationary import StationaryTransform
 from fusebench.fusers.transforms.wavelet import WaveletTransform
 from torch import Tensor
 
-TRANSFORMS: list[Transform] = [WaveletTransform(levels=2), ContourletTransform(), NonsubsampledContourletTransform()]
+TRANSFORMS: list[Transform] = [
+    WaveletTransform(levels=2),
+    ContourletTransform(),
+    NonsubsampledContourletTransform(),
+    LaplacianPyramid(),
+    GradientPyramid(levels=2),
+    StationaryTransform(),
+    DualTreeTransform(levels=2),
+    ShearletTransform(directions=(2, 3), sizes=(8, 8)),
+    BaseDetailTransform("gaussian"),
+    IdentityTransform(),
+]
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda transform: type(transform).__name__)
 
 
