@@ -14,7 +14,8 @@ from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL, make
+from fusebench.fusers.catalogue import CLASSICAL, FUSERS, TRIVIAL, make
+from fusebench.fusers.pixel.multiscale import HIGH, TRANSFORMS, Multiscale
 
 
 def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -25,6 +26,23 @@ def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     methods = tuple(cls() for cls in CLASSICAL)
     kinds = {kind: (methods, _all(listed, pairs)) for kind, listed in in_order(entries).items()}
     return by_method("Classical methods", kinds)
+
+
+def field(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
+    """Build tables of every fuser of the bench, one for each kind of pair, by every default metric.
+
+    On the middle slice of each case, at most 5, or on so many pairs of each kind (`select`).
+    """
+    methods = tuple(cls() for cls in FUSERS)
+    kinds = {kind: (methods, select(listed, pairs)) for kind, listed in in_order(entries).items()}
+    return by_method("The field", kinds)
+
+
+def grid(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
+    """Build tables of every transform with every rule for its high bands, the low band averaged, one for each kind."""
+    methods = (*(cls() for cls in TRIVIAL), *(Multiscale(t, h) for t in TRANSFORMS if t != "identity" for h in GRID))
+    kinds = {kind: (methods, select(listed, pairs)) for kind, listed in in_order(entries).items()}
+    return by_method("Transforms and rules", kinds)
 
 
 def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, say: Say = silent) -> Suite:
@@ -91,7 +109,16 @@ def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
     return select(entries, len(entries) if pairs is None else pairs)
 
 
-SUITES: Mapping[str, Callable[..., Suite]] = {"paper": paper, "classical": classical, "smoke": smoke}
+# Rules of the grid; those with neurons take minutes for each pair in a transform of many bands.
+GRID = tuple(rule for rule in HIGH if "pcnn" not in rule)
+
+SUITES: Mapping[str, Callable[..., Suite]] = {
+    "paper": paper,
+    "classical": classical,
+    "field": field,
+    "grid": grid,
+    "smoke": smoke,
+}
 
 
 def suite_of(

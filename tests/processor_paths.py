@@ -9,10 +9,15 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import torch
+
+# Those that this processor has: PyTorch obeys any, and dies at the first instruction that it lacks; MKL does not.
+ALL_LEVELS = ("default", "avx2", "avx512")
+LEVELS = ALL_LEVELS[: ALL_LEVELS.index(torch.backends.cpu.get_cpu_capability().lower()) + 1]
 PATHS: dict[str, dict[str, str]] = {
     "one thread": {"OMP_NUM_THREADS": "1"},
     "two threads": {"OMP_NUM_THREADS": "2"},
-    **{f"ATen {level}": {"ATEN_CPU_CAPABILITY": level} for level in ("default", "avx2", "avx512")},
+    **{f"ATen {level}": {"ATEN_CPU_CAPABILITY": level} for level in LEVELS},
     **{f"MKL {level}": {"MKL_CBWR": level} for level in ("COMPATIBLE", "AVX", "AVX2", "AVX512")},
     **{f"oneDNN {level}": {"ONEDNN_MAX_CPU_ISA": level} for level in ("SSE41", "AVX2", "AVX512_CORE")},
     # What an old processor does, whichever library is asked.

@@ -51,7 +51,12 @@ if TYPE_CHECKING:
 
 @commands.command(name="bench", epilog="Example: fusebench bench --data medical --out results --pairs 3")
 def bench_(
-    name: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="paper, classical or smoke.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SUITE]", help="paper, classical, field (every method), grid (transforms and rules) or smoke."
+        ),
+    ] = None,
     suite: Annotated[
         str | None,
         typer.Option(metavar="MODULE:NAME", help="A suite of your own: a mapping, or a callable that returns one."),

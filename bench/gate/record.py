@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from fusebench.bench.engine.plan import Progress
 from fusebench.bench.engine.run import run
 from fusebench.bench.engine.store import Failure, write_text
-from fusebench.bench.gate.changes import Change, changes, read_scores, stated
+from fusebench.bench.gate.changes import KEY, Change, changes, read_scores, stated
 from fusebench.bench.suite import Suite, Table, middle_slices
 from fusebench.datasets import phantom
 from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.decision.bayes import Bayes
+from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.neural.vgg16_weights import LAYERS
@@ -39,8 +41,8 @@ def smoke() -> Suite:
     defaults = tuple(metric for metric in small if not metric.variant)
     # Another kind than those above: a pair's name says nothing of its size.
     whole = middle_slices(phantom.entries(["PET-MRI"]))
-    # On pairs this small the multi-focus network finds one source in focus everywhere.
-    sources = (SourceA(), SourceB(), MultiFocusCNN())
+    # On pairs this small these find one source in focus everywhere, of one kind at least.
+    sources = (SourceA(), SourceB(), MultiFocusCNN(), Bayes(), GFF())
     methods = tuple(cls() for cls in FUSERS if cls() not in {*sources, VGG16LBFGS()})
     layers = tuple(VGG16LBFGS(layer=layer, rounds=2, iterations=4, precision="float64") for layer in LAYERS)
     return {
@@ -81,6 +83,9 @@ def moved(
 
 
 def write(path: Path, scores: "pd.DataFrame") -> None:
-    """Write a record."""
+    """Write a record. Raises ValueError if a score is undefined: it could not be seen to move."""
+    if len(undefined := scores[scores.score.isna()]):
+        kind, pair, fuser, metric = undefined.iloc[0][KEY]
+        raise ValueError(f"{metric} of {fuser} on {kind}/{pair} is undefined; a record holds scores that are numbers")
     # Twelve digits: more than the tolerance asks for, fewer than differ between machines.
     write_text(path, scores.to_csv(index=False, float_format="%.12g", lineterminator="\n"))
