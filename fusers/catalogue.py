@@ -135,7 +135,7 @@ def plugins() -> tuple[type[Fuser], ...]:
 
 def known() -> tuple[type[Fuser], ...]:
     """Give every fuser there is: the bench's own, then the plug-ins'."""
-    return (*FUSERS, *ON_REQUEST, *plugins())
+    return (*FUSERS, *plugins(), *ON_REQUEST)
 
 
 def make(text: str) -> Fuser:

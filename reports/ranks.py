@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Ranked = Mapping[str, list[Ranking]]  # of each table, by its name
 
+LONG = 34  # characters, from which on a name is shortened in a diagram
+
 
 def of(results: Results) -> Ranked:
     """Rank the methods of every table (`rankings`); the bootstrap takes a second for a hundred rankings."""
@@ -183,6 +185,17 @@ def diagram(table: Table, found: list[Ranking]) -> "Figure":
     return figure
 
 
+def _short(title: str) -> str:
+    """Leave the middle of a long name away, so that the diagram has room beside it.
+
+    Examples
+    --------
+    >>> _short("nsct"), _short("multiscale[transform=laplacian,high=maximum]")
+    ('nsct', 'multiscale[tran...an,high=maximum]')
+    """
+    return title if len(title) <= LONG else f"{title[: LONG // 2 - 2]}...{title[1 - LONG // 2 :]}"
+
+
 def _diagram(ax: "Axes", found: Ranking, titles: dict[str, str]) -> None:
     order = [*map(str, found.mean_ranks.index)]
     count = len(order)
@@ -198,7 +211,7 @@ def _diagram(ax: "Axes", found: Ranking, titles: dict[str, str]) -> None:
         depth = -(place + 1 if left else count - place) - 0.3
         at, end = float(found.mean_ranks[fuser]), 0.6 if left else count + 0.4
         ax.plot([at, at, end], [0, depth, depth], color="0.4", linewidth=0.8)
-        text = f"{titles[fuser]} {at:.2f}"
+        text = f"{_short(titles[fuser])} {at:.2f}"
         ax.text(
             end + (-0.05 if left else 0.05),
             depth,

@@ -31,6 +31,8 @@ def _directions(levels: int) -> tuple[int, ...]:
     return (2,) * (levels // 2) + (3,) * (levels - levels // 2)
 
 
+LEVELS = 4
+
 # Each of so many levels.
 TRANSFORMS: Mapping[str, Callable[[int], Transform]] = {
     "laplacian": LaplacianPyramid,
@@ -105,7 +107,7 @@ class Multiscale:
     transform: str = field(default="laplacian", metadata=ALWAYS_SHOWN)
     high: str = field(default="maximum", metadata=ALWAYS_SHOWN)
     low: str = field(default="average", metadata=ALWAYS_SHOWN)
-    levels: int = 4
+    levels: int = LEVELS
 
     def __post_init__(self) -> None:
         known = {"transform": TRANSFORMS, "high": HIGH, "low": LOW}
@@ -113,6 +115,12 @@ class Multiscale:
             if (given := getattr(self, option)) not in there:
                 raise ValueError(f"{option} {given!r} is unknown; known: {', '.join(there)}")
         TRANSFORMS[self.transform](self.levels)
+
+    @property
+    def title(self) -> str:
+        """The transform and what is not the customary average of the low band."""
+        low = "" if self.low == "average" else f", low {self.low}"
+        return f"{self.transform}, {self.high}{low}" + (f", {self.levels} levels" if self.levels != LEVELS else "")
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

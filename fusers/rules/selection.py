@@ -78,7 +78,7 @@ def sum_modified_laplacian(band: Tensor, side: int = 3) -> Tensor:
     Examples
     --------
     >>> sum_modified_laplacian(torch.tensor([[[0.0, 1.0, 0.0]]]))[0, 0].tolist()
-    [9.0, 12.0, 9.0]
+    [12.0, 12.0, 12.0]
     """
     wide = F.pad(band.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
     middle = 2 * band
@@ -95,8 +95,8 @@ def modified_spatial_frequency(band: Tensor, side: int = 3) -> Tensor:
 
     Examples
     --------
-    >>> modified_spatial_frequency(torch.tensor([[[0.0, 2.0]]]))[0, 0].tolist()  # 2^2 to the left, to both diagonals
-    [36.0, 72.0]
+    >>> modified_spatial_frequency(torch.tensor([[[0.0, 2.0]]]))[0, 0].tolist()  # 4 and 8, summed over 3 x 3
+    [48.0, 60.0]
     """
     wide = F.pad(band.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
     above, beside = wide[:, :-2, 1:-1], wide[:, 1:-1, :-2]
@@ -158,8 +158,8 @@ def energy(a: Tensor, b: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> energy(torch.tensor([[[2.0]]]), torch.tensor([[[1.0]]])).tolist()  # weights 4 : 1
-    [[[1.8]]]
+    >>> round(energy(torch.tensor([[[2.0]]]), torch.tensor([[[1.0]]])).item(), 6)  # weights 4 : 1
+    1.8
     """
     energies = [window_energy(band) for band in (a, b)]
     total = energies[0] + energies[1]

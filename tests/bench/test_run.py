@@ -20,7 +20,7 @@ from fusebench.bench.engine.plan import make_plan, read_pairs
 from fusebench.bench.engine.work import Row, Task, fuse, pixels_sha256, quantise, work
 from fusebench.bench.external import External
 from fusebench.bench.gate.record import smoke
-from fusebench.bench.paper import paper
+from fusebench.bench.paper import COMPARED, paper
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, Table, select
 from fusebench.datasets import image, phantom
@@ -144,7 +144,10 @@ def test_run_json_is_enough_to_run_it_again(tmp_path: Path, monkeypatch: pytest.
         "external": "/theirs",
         "command": ["fusebench", "bench"],
     }
-    assert description["tables"]["table1"]["fusers"] == [
+    assert [
+        {fact: value for fact, value in row.items() if fact not in {"title", "parameters"}}
+        for row in description["tables"]["table1"]["fusers"]
+    ] == [
         {"label": "mine", "trivial": False, "class": "ourmethods:Mine", "options": {"strength": 0.5, "sizes": [2, 3]}}
     ]
     assert description["tables"]["table1"]["published"] == {"mine": {"SF": 0.5}}
@@ -328,7 +331,7 @@ def test_the_paper_suite_is_the_papers() -> None:
     assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == [f"vgg16[layer={layer}]" for layer in LAYERS]
     for name, kind in (("table2", "CT-MRI"), ("table3", "CT-PET"), ("table4", "SPECT-MRI")):
         assert {e.kind for e in suite[name].entries} == {kind}
-        assert [type(f) for f in suite[name].fusers] == list(FUSERS)
+        assert [type(f) for f in suite[name].fusers] == [*TRIVIAL, *COMPARED]
     assert len(suite["table1"].entries) == 1
     # What was printed stands under labels and metrics that exist.
     for table in suite.values():

@@ -20,7 +20,7 @@ from fusebench.bench.suite import Table
 from fusebench.datasets import image, layouts, phantom
 from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import CLASSICAL
+from fusebench.fusers.catalogue import CLASSICAL, TRIVIAL
 from fusebench.fusers.pixel.trivial import Average
 from fusebench.metrics.profiles import PROFILES
 from PIL import Image
@@ -52,11 +52,12 @@ def bench(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_the_benchs_own_images_get_the_benchs_own_scores(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench(monkeypatch, "bench", "classical", "--data", data, "--out", tmp_path / "own") == 0
+    some = ("--methods", "wavelet,nsct,dtcwt,multiscale,gff")
+    assert bench(monkeypatch, "bench", "classical", "--data", data, *some, "--out", tmp_path / "own") == 0
     assert "### Table 2: Classical methods, CT-MRI" in capsys.readouterr().out
     assert bench(monkeypatch, "score-dir", tmp_path / "own" / "fused", "--data", data, "--out", tmp_path / "again") == 0
     own, again = (read_scores(tmp_path / out / "scores.csv") for out in ("own", "again"))
-    assert len(own) == len(CLASSICAL) * 4 * len(PROFILES["default"])
+    assert len(own) == (len(TRIVIAL) + 5) * 4 * len(PROFILES["default"])
     pd.testing.assert_frame_equal(own, again)
     assert "External results, CT-MRI" in capsys.readouterr().out
 
@@ -233,8 +234,8 @@ def test_rows_beside_the_benchs_own(data: Path, tmp_path: Path) -> None:
         beside(classical(entries), tmp_path / "results")
     (tmp_path / "results" / "wavelet" / "CT-MRI").rmdir()
     suite = beside(classical(entries), tmp_path / "results")
-    assert [label(f) for f in suite["table2"].fusers] == [*(cls.name for cls in CLASSICAL), "theirs"]
-    assert [label(f) for f in suite["table3"].fusers] == [*(cls.name for cls in CLASSICAL)]
+    assert [label(f) for f in suite["table2"].fusers] == [*(label(cls()) for cls in CLASSICAL), "theirs"]
+    assert [label(f) for f in suite["table3"].fusers] == [*(label(cls()) for cls in CLASSICAL)]
     assert [len(table.entries) for table in suite.values()] == [3, 1]
     assert len(classical(entries, 1)["table2"].entries) == 1
 
