@@ -85,6 +85,7 @@ def test_the_medical_variant_equals_the_published_code(shared: Path) -> None:
     assert np.array_equal(np.floor(fused * 255.0 + 0.5).astype(np.uint8), oracle["published_result"])
 
 
+@pytest.mark.slow
 def test_our_weights_decide_known_masks() -> None:
     weights = multifocus_weights.load("own")
     right = []
