@@ -123,6 +123,8 @@ def fuse(
     """
     a, b = sources
     numbers = [None] if to.slices is None else formats.slices(a, to.slices, reading)
+    if to.keep_identity:
+        writing.identity(formats.volume(a))  # refuses a source that has none before the work
     fused: list[Tensor] = []
     pictures: list[Tensor] = []
     for done, number in enumerate(numbers):

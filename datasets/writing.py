@@ -59,7 +59,7 @@ def secondary_captures(
     """
     from pydicom.uid import generate_uid
 
-    kept = _identity(first) if keep_identity else {}
+    kept = identity(first) if keep_identity else {}
     series, study, frame = (generate_uid() for _ in range(3))
     placed = LPS @ volumes.affine_shown(first, index, reading)
     sizes = np.linalg.norm(placed[:3, :3], axis=0)
@@ -83,7 +83,8 @@ def _decimals(numbers: npt.NDArray[np.float64]) -> list[str]:
     return [f"{number:.9g}" for number in numbers]
 
 
-def _identity(first: Volume) -> dict[str, object]:
+def identity(first: Volume) -> dict[str, object]:
+    """Read what tells of the patient and of the examination. Raises ValueError if the source is no DICOM series."""
     from pydicom import dcmread
 
     if not first.path.is_dir():

@@ -362,13 +362,14 @@ def _bench(
     from fusebench.bench import maps, paper
     from fusebench.bench.engine import run, store
 
+    mapped = None if drawn is None else _mapped(drawn)
     with store.locked(out):
         _look(chosen, options["request"])
         with progress_bar() as progress:
             summary = run.run(chosen, out, name=name, jobs=jobs_or_cores(jobs, **options), progress=progress, **options)
         paper.write_features(chosen, out)
         with progress_bar() as progress:
-            maps.write(chosen, out, None if drawn is None else _mapped(drawn), progress)
+            maps.write(chosen, out, mapped, progress)
         texts = _reports(out, grey=grey, reference=reference)
     for text in texts:
         say(text)

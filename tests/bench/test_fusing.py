@@ -165,6 +165,7 @@ def test_a_third_identity_is_no_identity(command: Run, sources: tuple[Path, Path
     code, _, err = command("fuse", sources[1], sources[0], *arguments)
     assert code == 2
     assert "pet.nii.gz: no DICOM series, so that there is no identity to keep" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_pseudo_colour_without_a_coloured_file_is_an_error_in_a_folder_too(command: Run, tmp_path: Path) -> None:
