@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import torch
 from fusebench.bench.engine import work
-from fusebench.bench.engine.plan import Progress
 from fusebench.datasets import colour, formats, image, writing
-from fusebench.datasets.cases import Say
+from fusebench.datasets.cases import Progress, Say
 from fusebench.datasets.pair import Pair
 from fusebench.datasets.reading import Reading
 from fusebench.fusers.base import Fuser, label

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fusebench.bench.engine import store
-from fusebench.bench.engine.plan import Progress
 from fusebench.bench.engine.store import MapFile
 from fusebench.bench.suite import Suite
 from fusebench.datasets import image
+from fusebench.datasets.cases import Progress
 from fusebench.datasets.image import quantise
 from fusebench.fusers.base import label
 from fusebench.metrics.base import Metric, sharing

@@ -1,13 +1,14 @@
 """A folder of pairs whose second images are brought onto the first ones, with the motion of each beside it."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from fusebench.datasets import cases, formats, image, layouts, registration, volumes
+from fusebench.datasets.cases import Progress
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.datasets.volumes import Volume
@@ -35,7 +36,7 @@ def align(
     out: Path,
     motion: str = "rigid",
     reading: Reading = AS_STATED,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> tuple[list[Aligned], list[str]]:
     """Write each pair into `out`, KIND/{A,B}/NAME: the first file as it is, the second on its grid.
 

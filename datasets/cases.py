@@ -15,6 +15,7 @@ SHOWN = 5  # cases that a line names
 
 Cases = dict[tuple[str, str], str | None]
 Say = Callable[[str], None]  # told what a user should know of a guess, in a line
+Progress = Callable[[str, int, int], None]  # told what is being done, how much of it is done, and of how much
 
 
 def silent(_: str) -> None:

@@ -1,7 +1,7 @@
 """Is a folder of pairs what it should be? Sizes, depths, ranges, duplicates, and whether the pairs are registered."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from fusebench.datasets import cases, formats, layouts, registration
-from fusebench.datasets.cases import Say, silent
+from fusebench.datasets.cases import Progress, Say, silent
 from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.datasets.registration import Pose
 from fusebench.datasets.volumes import Volume
 from torch import Tensor
-
-Progress = Callable[[str, int, int], None]
 
 REACH = 6  # pixels a shift is looked for in every direction
 LEVELS = 32  # grey levels mutual information is taken at: 256 leave a slice's joint histogram nearly empty

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from fusebench.datasets.orientation import LPS_TO_RAS
 from fusebench.datasets.reading import Window, check_file
 from fusebench.datasets.volumes import Volume, affine_of, check_claim, guarded
 
@@ -18,7 +19,6 @@ READERS = {"MetaImage": "MetaImageIO", "NRRD": "NrrdImageIO"}
 # In which the library turns a place to the left, the back and the top (LPS), which is ITK's.
 SPACES = {"right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps"}
 MILLIMETRES = {"": 1.0, "?": 1.0, "mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001}  # which the library does not convert
-RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 class Header(NamedTuple):
@@ -62,7 +62,7 @@ def _stated(path: Path) -> Volume:
     affine = np.eye(4)
     turn = np.reshape(reader.GetDirection(), (len(shape), len(shape)))[:3, :3]
     affine[:3, :3], affine[:3, 3] = turn * reader.GetSpacing()[:3], reader.GetOrigin()[:3]
-    affine = RAS @ np.diag([*[_millimetres(header)] * 3, 1]) @ affine
+    affine = LPS_TO_RAS @ np.diag([*[_millimetres(header)] * 3, 1]) @ affine
     return Volume(
         path,
         header.format,

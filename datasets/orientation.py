@@ -8,6 +8,9 @@ from torch import Tensor
 
 AXES = ("sagittal", "coronal", "axial")
 ORIENTATIONS = ("radiological", "neurological")
+# From mm to the left, the back and the top (LPS: DICOM, ITK) to mm to the right, the front and the top (RAS+: NIfTI),
+# and back.
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LEFT, BACK, TOP = np.eye(3)  # of the patient, as DICOM counts (LPS)
 
 

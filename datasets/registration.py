@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from fusebench.datasets import volumes
+from fusebench.datasets.orientation import LPS_TO_RAS
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.datasets.volumes import Volume
 
@@ -24,7 +25,6 @@ THIN = 8  # slices; in fewer a turn out of their plane shows too little
 FAR = 1 / 64  # of the longest side; 4 mm of a head, where skull and cortex shift the maximum by one or two
 GAIN = 0.01  # bit; a maximum that is higher by less is noise
 DARK = 0.05  # of the range; what is darker is air, and its motion of no interest
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AXES = ("right", "front", "top")
 
 
@@ -104,10 +104,12 @@ def find(first: Volume, second: Volume, modalities: tuple[str, str] = ("a", "b")
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
     matrix[:3, 3] = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = LPS @ matrix @ LPS
+    matrix = LPS_TO_RAS @ matrix @ LPS_TO_RAS
     lit = np.argwhere(_array(fixed) > DARK)
     corner = np.array([volume_affine(fixed) @ [*at, 1] for at in lit[:: max(1, len(lit) // 5000)]])[:, :3]
-    middle = (LPS @ [*fixed.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in fixed.GetSize()]), 1])[:3]
+    middle = (LPS_TO_RAS @ [*fixed.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in fixed.GetSize()]), 1])[
+        :3
+    ]
     moved = corner @ matrix[:3, :3].T + matrix[:3, 3] - corner
     shift = matrix[:3, :3] @ middle + matrix[:3, 3] - middle
     degrees, axis = _turn(matrix[:3, :3])
@@ -152,7 +154,7 @@ def align(fixed: Any, moving: Any, *, rigid: bool = True, steps: tuple[int, ...]
 def image(values: npt.NDArray[Any], affine: npt.NDArray[np.float64]) -> Any:
     """Make an image of SimpleITK of values and their affine, RAS+. Raises ValueError if that is sheared."""
     library = _library()
-    placed = LPS @ affine
+    placed = LPS_TO_RAS @ affine
     sizes = np.linalg.norm(placed[:3, :3], axis=0)
     turn = placed[:3, :3] / sizes
     if not np.allclose(turn.T @ turn, np.eye(3), atol=1e-3):
@@ -169,7 +171,7 @@ def volume_affine(made: Any) -> npt.NDArray[np.float64]:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(made.GetDirection(), (3, 3)) * made.GetSpacing()
     affine[:3, 3] = made.GetOrigin()
-    placed: npt.NDArray[np.float64] = LPS @ affine
+    placed: npt.NDArray[np.float64] = LPS_TO_RAS @ affine
     return placed
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from fusebench.datasets import dicom
 from fusebench.datasets.dicom import Place
+from fusebench.datasets.orientation import LPS_TO_RAS
 from fusebench.datasets.reading import Window
 from fusebench.datasets.volumes import VOXELS, Volume, affine_of, guarded
 
 KIND = "DICOM series"
-RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM counts to the left, the back and the top
 APART = 0.1  # of a pixel or of the gap between slices, that one may lie off the grid; headers hold rounded decimals
 
 
@@ -101,7 +101,7 @@ def _affine(slices: list[Path], places: list[Place]) -> npt.NDArray[np.float64]:
     affine = np.eye(4)
     affine[:3, :3] = np.stack([axes[0] * right, axes[1] * down, step], axis=1)
     affine[:3, 3] = positions[0]
-    return cast("npt.NDArray[np.float64]", RAS @ affine)
+    return cast("npt.NDArray[np.float64]", LPS_TO_RAS @ affine)
 
 
 def _window(slices: list[Path]) -> Window | None:

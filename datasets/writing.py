@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from fusebench.datasets import dicom, volumes
+from fusebench.datasets.orientation import LPS_TO_RAS
 from fusebench.datasets.reading import AS_STATED, Reading, Window
 from fusebench.datasets.volumes import Volume
 from torch import Tensor
@@ -13,7 +14,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # What tells of the patient and of the examination, kept only where that is asked for.
 IDENTITY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -61,7 +61,7 @@ def secondary_captures(
 
     kept = identity(first) if keep_identity else {}
     series, study, frame = (generate_uid() for _ in range(3))
-    placed = LPS @ volumes.affine_shown(first, index, reading)
+    placed = LPS_TO_RAS @ volumes.affine_shown(first, index, reading)
     sizes = np.linalg.norm(placed[:3, :3], axis=0)
     for n, (image, path) in enumerate(zip(fused.cpu().numpy(), paths, strict=True)):
         ds = _capture(image)

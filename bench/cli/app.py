@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from fusebench.bench.engine.plan import Progress
+    from fusebench.datasets.cases import Progress
     from fusebench.datasets.reading import Reading
 
 T = TypeVar("T")

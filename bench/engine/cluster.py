@@ -16,6 +16,7 @@ from fusebench.bench.engine import keys
 from fusebench.bench.engine.pool import AGAIN, LOST, Pool, Submit
 from fusebench.bench.engine.work import Outcome, Row, Task, work
 from fusebench.bench.external import AnyFuser, part
+from fusebench.datasets.cases import Progress
 from fusebench.fusers.base import label
 from fusebench.fusers.pixel.trivial import SourceA
 from fusebench.metrics.base import Metric
@@ -81,7 +82,7 @@ def _quiet(*loggers: str) -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def workers(client: Any, tasks: Sequence[Task], progress: Callable[[str, int, int], None]) -> Pool:
+def workers(client: Any, tasks: Sequence[Task], progress: Progress) -> Pool:
     """Give the workers of a scheduler as a place for tasks.
 
     Each worker, one that comes later too, is asked whether it has the same versions, code and weights as this process
@@ -214,7 +215,7 @@ class _Workers:
         self.unfit: dict[str, str] = {}
         self.sent: dict[Future[list[Outcome]], tuple[Future[list[Outcome]], frozenset[str]]] = {}
 
-    def begin(self, progress: Callable[[str, int, int], None]) -> None:
+    def begin(self, progress: Progress) -> None:
         """Wait for the first workers, and ask all that are there."""
         try:
             self._client.run_on_scheduler(keys.installed)

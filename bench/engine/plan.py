@@ -1,7 +1,7 @@
 """What a run is to do: every pair read and checked, and each (pair, fuser) an item with its keys, in tasks."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +11,7 @@ from fusebench.bench.engine.store import Name
 from fusebench.bench.engine.work import Row, Task, pixels_sha256
 from fusebench.bench.external import AnyFuser, part
 from fusebench.bench.suite import Suite
+from fusebench.datasets.cases import Progress
 from fusebench.datasets.pair import Entry
 from fusebench.fusers import foreign
 from fusebench.fusers.base import label
@@ -22,9 +23,6 @@ T = TypeVar("T")
 # On a GPU so many pairs of one size are fused together. On a CPU that gains nothing, and the rounding of a score would
 # depend on the other pairs of the batch.
 BATCH = 16
-
-# Called with what is being done, how much of it is done, and of how much.
-Progress = Callable[[str, int, int], None]
 
 
 class Seen(NamedTuple):

@@ -15,12 +15,13 @@ from fusebench.bench import provenance
 from fusebench.bench.engine import pool, store
 from fusebench.bench.engine.cluster import connect, workers
 from fusebench.bench.engine.journal import Journal, Line
-from fusebench.bench.engine.plan import Item, Plan, Progress, describe_pairs, make_plan, read_pairs, unique
+from fusebench.bench.engine.plan import Item, Plan, describe_pairs, make_plan, read_pairs, unique
 from fusebench.bench.engine.store import Failure, Loss, Name, Result, Seconds, image_path
 from fusebench.bench.engine.work import Outcome, Task
 from fusebench.bench.external import AnyFuser
 from fusebench.bench.provenance import Request
 from fusebench.bench.suite import Suite, check
+from fusebench.datasets.cases import Progress
 from fusebench.fusers import foreign
 from fusebench.fusers.base import label
 from fusebench.metrics.base import Metric

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusebench.bench.engine.plan import Progress
 from fusebench.bench.engine.run import run
 from fusebench.bench.engine.store import Failure, write_text
 from fusebench.bench.gate.changes import KEY, Change, changes, read_scores, stated
 from fusebench.bench.suite import Suite, Table, middle_slices
 from fusebench.datasets import phantom
+from fusebench.datasets.cases import Progress
 from fusebench.fusers.catalogue import FUSERS
 from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.feature.gff import GFF
