@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from fusebench.fusers.rules.selection import choose, modified_spatial_frequency, sum_modified_laplacian
+from fusebench.fusers.rules.selection import choose, modified_spatial_frequency, share, sum_modified_laplacian
 from torch import Tensor
 
 
@@ -82,8 +82,8 @@ class DempsterShafer:
         total = activity_a + activity_b
         mean = total.mean(dim=(1, 2), keepdim=True).clamp(min=1e-300)
         unknown = (-total / (self.doubt * mean)).exp()
-        share = torch.where(total > 0, activity_a / total.clamp(min=1e-300), 0.5)
-        return Evidence((1 - unknown) * share, (1 - unknown) * (1 - share), unknown, torch.zeros_like(total))
+        part = share(activity_a, activity_b)
+        return Evidence((1 - unknown) * part, (1 - unknown) * (1 - part), unknown, torch.zeros_like(total))
 
 
 def joined(one: Evidence, other: Evidence) -> Evidence:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from fusebench.fusers.filters.borders import Border
 from fusebench.fusers.filters.guided import rolling_guidance
+from fusebench.fusers.filters.histogram import histogram_contrast
 from fusebench.fusers.filters.windows import box_mean, gaussian
 from torch import Tensor
 
@@ -89,20 +90,3 @@ class VSMWLS:
         for sigma in (2, 4, 8):
             levels.append(rolling_guidance(levels[-1], sigma, 0.05**2, 4, self.border))
         return [*levels, gaussian(levels[-1], 13, 2, self.border)]
-
-
-def histogram_contrast(image: Tensor) -> Tensor:
-    """Sum each pixel's distances from all pixels of the image in grey, in 256 levels; stretched to [0, 1].
-
-    Examples
-    --------
-    >>> histogram_contrast(torch.tensor([[[0.0, 0.0, 0.2, 1.0]]])).tolist()
-    [[[0.0, 0.0, 0.0, 1.0]]]
-    """
-    levels = (255 * image + 0.5).floor().long().clamp(0, 255).flatten(1)
-    counts = torch.zeros(len(image), 256, dtype=torch.float64, device=image.device)
-    counts.scatter_add_(1, levels, torch.ones_like(levels, dtype=torch.float64))
-    grey = torch.arange(256, dtype=torch.float64, device=image.device)
-    contrast = (counts @ (grey[:, None] - grey).abs()).gather(1, levels).view(image.shape)
-    least, most = contrast.amin((1, 2), keepdim=True), contrast.amax((1, 2), keepdim=True)
-    return ((contrast - least) / (most - least)).nan_to_num(0)

@@ -10,6 +10,7 @@ from fusebench.fusers.filters.windows import box_mean
 from fusebench.fusers.neural import vgg16_weights
 from fusebench.fusers.neural.vgg16_network import Network
 from fusebench.fusers.neural.vgg16_weights import LAYERS
+from fusebench.fusers.rules.selection import share
 from torch import Tensor
 
 SMOOTHNESS = 5.0  # lambda of the base's equation
@@ -62,26 +63,25 @@ class DLF:
     @property
     def weights_sha256(self) -> str:
         """Digest of the network, once it is found and verified."""
-        vgg16_weights.load(self.weights_file)
-        return vgg16_weights.SHA256
+        return vgg16_weights.sha256(self.weights_file)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
         bases = [base(image.double()) for image in (a, b)]
         details = [image.double() - smooth for image, smooth in zip((a, b), bases, strict=True)]
+        network = Network(max(self.layers), a, self.weights_file)  # whose names sort as they follow each other
         fused = []
-        for layer in self.layers:
-            network = Network(layer, a, self.weights_file)
-            activity = [
-                torch.cat([_activity(network, (255 * one[None]).to(a)) for one in detail]).double()
-                for detail in details
-            ]
-            total = activity[0] + activity[1]
-            weight = torch.where(total > 0, activity[0] / total.clamp(min=1e-300), 0.5)
-            weight = F.interpolate(weight[:, None], size=a.shape[1:], mode="nearest-exact")[:, 0]
+        for of_a, of_b in zip(*(self._activities(network, detail.to(a)) for detail in details), strict=True):
+            weight = F.interpolate(share(of_a, of_b)[:, None], size=a.shape[1:], mode="nearest-exact")[:, 0]
             fused.append(details[1] + weight * (details[0] - details[1]))
         detail = torch.stack(fused).amax(dim=0)
         return ((bases[0] + bases[1]) / 2 + detail).clamp(0, 1).float()
+
+    def _activities(self, network: Network, detail: Tensor) -> list[Tensor]:
+        """Give the activity of details at each layer, (N, h, w): image by image, which holds less at once."""
+        found = [network.features_at(255 * one[None], self.layers) for one in detail]
+        sums = (torch.cat([features.abs().sum(dim=1) for features in layer]) for layer in zip(*found, strict=True))
+        return [box_mean(layer.double(), 1, "symmetric") for layer in sums]
 
 
 def base(image: Tensor) -> Tensor:
@@ -101,7 +101,3 @@ def base(image: Tensor) -> Tensor:
     squares = [2 - 2 * torch.cos(torch.pi * torch.arange(n, dtype=torch.float64) / n) for n in image.shape[1:]]
     smoothing = 1 + SMOOTHNESS * (squares[0][:, None] + squares[1])
     return torch.from_numpy(idctn(spectrum / smoothing.numpy(), axes=(1, 2), norm="ortho")).to(image.device)
-
-
-def _activity(network: Network, detail: Tensor) -> Tensor:
-    return box_mean(network.features(detail).abs().sum(dim=1).double(), 1, "symmetric")

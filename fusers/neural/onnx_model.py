@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,7 +70,7 @@ class OnnxModel:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
-        session = self._session()
+        session = _session(self.path, self.path.stat().st_mtime_ns)
         height, width = a.shape[1:]
         times, plus = RANGES[self.range]
         margins = [(0, -height % self.multiple), (0, -width % self.multiple)]
@@ -92,22 +93,26 @@ class OnnxModel:
             )
         return torch.from_numpy(np.asarray(out, dtype=np.float32))[:, 0]
 
-    def _session(self) -> Any:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise ValueError("onnxruntime is not installed; `pip install 'fusebench[onnx]'` brings it") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the bench runs a process for each core
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # whatever the library raises
-            raise ValueError(f"{self.path}: is no ONNX model that onnxruntime reads ({_line(error)})") from error
-        shapes = [list(one.shape) for one in session.get_inputs()]
-        if len(shapes) != 2 or any(len(shape) != 4 or shape[1] not in {1, "1"} for shape in shapes):
-            raise ValueError(f"{self.path}: takes {shapes}; two images (N, 1, H, W) are needed")
-        return session
+
+@lru_cache(maxsize=2)
+def _session(path: Path, changed: int) -> Any:
+    """Read a network once for all pairs; `changed` is when its file last did."""
+    del changed
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ValueError("onnxruntime is not installed; `pip install 'fusebench[onnx]'` brings it") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # the bench runs a process for each core
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # whatever the library raises
+        raise ValueError(f"{path}: is no ONNX model that onnxruntime reads ({_line(error)})") from error
+    shapes = [list(one.shape) for one in session.get_inputs()]
+    if len(shapes) != 2 or any(len(shape) != 4 or shape[1] not in {1, "1"} for shape in shapes):
+        raise ValueError(f"{path}: takes {shapes}; two images (N, 1, H, W) are needed")
+    return session
 
 
 def _line(error: Exception) -> str:

@@ -135,8 +135,7 @@ class VGG16LBFGS:
     @property
     def weights_sha256(self) -> str:
         """Digest of the network, once it is found and verified."""
-        vgg16_weights.load(self.weights_file)
-        return vgg16_weights.SHA256
+        return vgg16_weights.sha256(self.weights_file)
 
     @property
     def drift(self) -> float:

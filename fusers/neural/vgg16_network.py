@@ -1,5 +1,6 @@
 """VGG16 up to one convolution, for grey images: its features, and the gradient of a distance to given ones."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,14 @@ class Network:
     def features(self, x: Tensor) -> Tensor:
         """Give the layer's output after its ReLU, shape (N, channels, h, w), for grey levels of shape (N, H, W)."""
         return self._forward(x, [])
+
+    @torch.no_grad()
+    @full_precision()
+    def features_at(self, x: Tensor, layers: Sequence[str]) -> list[Tensor]:
+        """Give the same at several layers, up to the network's last one, on one way through it."""
+        passed: list[Passed] = []
+        self._forward(x, passed)
+        return [passed[LAYERS.index(layer)].out for layer in layers]
 
     @torch.no_grad()
     @full_precision()

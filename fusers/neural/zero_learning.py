@@ -7,15 +7,16 @@ import torch
 import torch.nn.functional as F
 from fusebench.fusers.base import NEVER_SHOWN
 from fusebench.fusers.filters.guided import guided
+from fusebench.fusers.filters.histogram import histogram_contrast
 from fusebench.fusers.filters.windows import box_mean
 from fusebench.fusers.neural import vgg16_weights
 from fusebench.fusers.neural.vgg16_network import Network
+from fusebench.fusers.rules.selection import share
 from torch import Tensor
 
 BASE = 17  # radius of the mean: 35 x 35 pixels
 GUIDE_RADIUS, GUIDE_EPS = 15, 0.01
 LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3")
-LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,34 @@ class ZeroLearning:
     @property
     def weights_sha256(self) -> str:
         """Digest of the network, once it is found and verified."""
-        vgg16_weights.load(self.weights_file)
-        return vgg16_weights.SHA256
+        return vgg16_weights.sha256(self.weights_file)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
         x, y = a.double(), b.double()
         bases = [box_mean(image, BASE, "symmetric") for image in (x, y)]
-        weight_base = _shared(x, y, standing_out(x), standing_out(y))
+        weight_base = _shared(x, y, histogram_contrast(x), histogram_contrast(y))
         detail_a, detail_b = x - bases[0], y - bases[1]
-        weights = [self._weight(layer, a, b) for layer in LAYERS]
-        weight_detail = _shared(x, y, torch.stack(weights).mean(dim=0), 1 - torch.stack(weights).mean(dim=0))
+        weight = self._weight(a, b)
+        weight_detail = _shared(x, y, weight, 1 - weight)
         base = bases[1] + weight_base * (bases[0] - bases[1])
         return (base + detail_b + weight_detail * (detail_a - detail_b)).clamp(0, 1).float()
 
-    def _weight(self, layer: str, a: Tensor, b: Tensor) -> Tensor:
-        network = Network(layer, a, self.weights_file)
-        sums = [torch.cat([network.features(255 * one[None]).sum(dim=1) for one in image]).double() for image in (a, b)]
-        mean = ((sums[0] + sums[1]) / 2).mean(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-        weight = ((sums[0] - sums[1]) / mean).sigmoid()  # the softmax of two
-        return F.interpolate(weight[:, None], size=a.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+    def _weight(self, a: Tensor, b: Tensor) -> Tensor:
+        """Give the first source's weight, averaged over the layers."""
+        network = Network(LAYERS[-1], a, self.weights_file)
+        weights = []
+        for of_a, of_b in zip(*(_sums(network, image) for image in (a, b)), strict=True):
+            mean = ((of_a + of_b) / 2).mean(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+            weight = ((of_a - of_b) / mean).sigmoid()  # the softmax of two
+            weights.append(F.interpolate(weight[:, None], size=a.shape[1:], mode="bilinear", align_corners=False)[:, 0])
+        return torch.stack(weights).mean(dim=0)
+
+
+def _sums(network: Network, image: Tensor) -> list[Tensor]:
+    """Sum the features of images over the channels at each layer: image by image, which holds less at once."""
+    found = [network.features_at(255 * one[None], LAYERS) for one in image]
+    return [torch.cat([features.sum(dim=1) for features in layer]).double() for layer in zip(*found, strict=True)]
 
 
 def _shared(a: Tensor, b: Tensor, weight_a: Tensor, weight_b: Tensor) -> Tensor:
@@ -77,25 +86,4 @@ def _shared(a: Tensor, b: Tensor, weight_a: Tensor, weight_b: Tensor) -> Tensor:
         guided(source, weight, GUIDE_RADIUS, GUIDE_EPS).clamp(min=0)
         for source, weight in ((a, weight_a), (b, weight_b))
     )
-    total = first + second
-    return torch.where(total > 0, first / total.clamp(min=1e-300), 0.5)
-
-
-def standing_out(image: Tensor) -> Tensor:
-    """Give the mean distance of each pixel's grey level to those of all pixels, brought to [0, 1] for each image.
-
-    Examples
-    --------
-    One pixel of four is white: its distance to the others is greatest.
-
-    >>> standing_out(torch.tensor([[[0.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)).tolist()
-    [[[0.0, 0.0], [0.0, 1.0]]]
-    """
-    levels = ((LEVELS - 1) * image).round().clamp(0, LEVELS - 1).long()
-    grey = torch.arange(LEVELS, dtype=torch.float64)
-    distance = (grey[:, None] - grey).abs()
-    counts = torch.stack([torch.bincount(one.ravel(), minlength=LEVELS).double() for one in levels])
-    salience = (counts.cpu() @ distance).to(image)
-    found = torch.stack([of_level[one] for of_level, one in zip(salience, levels, strict=True)])
-    low, high = found.amin(dim=(1, 2), keepdim=True), found.amax(dim=(1, 2), keepdim=True)
-    return (found - low) / (high - low).clamp(min=1e-12)
+    return share(first, second)

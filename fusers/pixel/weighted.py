@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from fusebench.fusers.rules.selection import entropy
+from fusebench.fusers.rules.selection import entropy, share
 from torch import Tensor
 
 KINDS = ("entropy", "variance", "fixed")
@@ -30,6 +29,7 @@ class WeightedAverage:
     --------
     A constant image has no variance, and no weight.
 
+    >>> import torch
     >>> WeightedAverage("variance")(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.5, 0.5]]])).tolist()
     [[[0.0, 1.0]]]
     """
@@ -52,7 +52,5 @@ class WeightedAverage:
             return entropy(x, y).clamp(0, 1).float()
         weight: Tensor | float = self.part
         if self.weights == "variance":
-            spread = [image.var(dim=(1, 2), correction=0, keepdim=True) for image in (x, y)]
-            total = spread[0] + spread[1]
-            weight = torch.where(total > 0, spread[0] / total.clamp(min=1e-300), 0.5)
+            weight = share(*(image.var(dim=(1, 2), correction=0, keepdim=True) for image in (x, y)))
         return (weight * x + (1 - weight) * y).clamp(0, 1).float()

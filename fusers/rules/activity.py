@@ -1,7 +1,7 @@
 """Rules that compare the activity of the sources' coefficients, and the average, which compares nothing."""
 
-import torch
 import torch.nn.functional as F
+from fusebench.fusers.rules.selection import choose
 from torch import Tensor
 
 
@@ -17,6 +17,7 @@ def region_energy(band: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> region_energy(torch.tensor([[[1.0, 2.0], [0.0, 3.0]]])).tolist()
     [[[14.0, 26.0], [18.0, 36.0]]]
     """
@@ -33,12 +34,12 @@ def choose_by_region(a: Tensor, b: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> a, b = torch.tensor([[[3.0, 0.0], [0.0, 0.0]]]), torch.tensor([[[0.0, 1.0], [0.0, 0.0]]])
     >>> choose_by_region(a, b).tolist()
     [[[3.0, 1.0], [0.0, 0.0]]]
     """
-    activity_a, activity_b = region_energy(a), region_energy(b)
-    return torch.where(activity_a > activity_b, a, torch.where(activity_b > activity_a, b, (a + b) / 2))
+    return choose(a, b, region_energy(a), region_energy(b))
 
 
 def average(a: Tensor, b: Tensor) -> Tensor:
@@ -46,6 +47,7 @@ def average(a: Tensor, b: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> average(torch.tensor([[[1.0]]]), torch.tensor([[[4.0]]])).tolist()
     [[[2.5]]]
     """

@@ -39,6 +39,18 @@ def _real(band: Tensor) -> Tensor:
     return band.abs() if band.is_complex() else band
 
 
+def share(first: Tensor, second: Tensor) -> Tensor:
+    """Give the first one's part of both, first / (first + second), and a half where both are 0.
+
+    Examples
+    --------
+    >>> share(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 0.0])).tolist()
+    [0.75, 0.5]
+    """
+    total = first + second
+    return torch.where(total > 0, first / total.clamp(min=torch.finfo(total.dtype).tiny), 0.5)
+
+
 def larger(a: Tensor, b: Tensor) -> Tensor:
     """Take the coefficient with the larger absolute value.
 
@@ -161,10 +173,7 @@ def energy(a: Tensor, b: Tensor) -> Tensor:
     >>> round(energy(torch.tensor([[[2.0]]]), torch.tensor([[[1.0]]])).item(), 6)  # weights 4 : 1
     1.8
     """
-    energies = [window_energy(band) for band in (a, b)]
-    total = energies[0] + energies[1]
-    weight = torch.where(total > 0, energies[0] / total.clamp(min=torch.finfo(total.dtype).tiny), 0.5)
-    return b + weight * (a - b)
+    return b + share(window_energy(a), window_energy(b)) * (a - b)
 
 
 def entropy(a: Tensor, b: Tensor, bins: int = 256) -> Tensor:
@@ -177,9 +186,7 @@ def entropy(a: Tensor, b: Tensor, bins: int = 256) -> Tensor:
     >>> entropy(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[2.0, 2.0]]])).tolist()
     [[[1.0, 3.0]]]
     """
-    told = torch.stack([_entropies(band, bins) for band in (a, b)])
-    total = told.sum(dim=0)
-    weight = torch.where(total > 0, told[0] / total.clamp(min=1e-12), 0.5).to(a)[:, None, None]
+    weight = share(_entropies(a, bins), _entropies(b, bins)).to(a)[:, None, None]
     return b + weight * (a - b)
 
 

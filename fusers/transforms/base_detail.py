@@ -1,6 +1,7 @@
 """An image as a smooth base and what smoothing takes away, level by level; and as itself alone."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fusebench.fusers.filters.bilateral import cross_bilateral
 from fusebench.fusers.filters.guided import guided
@@ -43,6 +44,8 @@ class BaseDetailTransform:
     True
     """
 
+    reach: ClassVar[int] = 0  # every filter mirrors its borders or ends there
+    grid: ClassVar[int] = 1
     filter: str = "guided"
     levels: int = 2
     radius: int = 3
@@ -54,16 +57,6 @@ class BaseDetailTransform:
             raise ValueError(f"filter {self.filter!r} is unknown; known: {', '.join(FILTERS)}")
         if self.radius < 1 or not self.contrast > 0:
             raise ValueError(f"radius={self.radius}, contrast={self.contrast}: both must be positive")
-
-    @property
-    def reach(self) -> int:
-        """Pixels by which images are continued: none, since every filter mirrors its borders or ends there."""
-        return 0
-
-    @property
-    def grid(self) -> int:
-        """Step of the grid to which images are padded: none is."""
-        return 1
 
     def decompose(self, image: Tensor) -> Pyramid:
         """Give the base and the details of images of shape (N, H, W)."""
@@ -94,15 +87,8 @@ class BaseDetailTransform:
 class IdentityTransform:
     """No transform: the image is its low band, and there is no other."""
 
-    @property
-    def reach(self) -> int:
-        """Pixels by which images are continued."""
-        return 0
-
-    @property
-    def grid(self) -> int:
-        """Step of the grid to which images are padded."""
-        return 1
+    reach: ClassVar[int] = 0
+    grid: ClassVar[int] = 1
 
     def decompose(self, image: Tensor) -> Pyramid:
         """Give images of shape (N, H, W) as they are."""

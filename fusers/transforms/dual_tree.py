@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from fusebench.fusers.transforms.base import Pyramid, check_image
@@ -47,15 +48,11 @@ class DualTreeTransform:
     ([6, 6, 6], torch.complex128)
     """
 
+    reach: ClassVar[int] = 0  # every level mirrors its borders
     levels: int = 4
 
     def __post_init__(self) -> None:
         check_levels(self.levels)
-
-    @property
-    def reach(self) -> int:
-        """Pixels by which images are continued: none, since every level mirrors its borders."""
-        return 0
 
     @property
     def grid(self) -> int:

@@ -1,6 +1,7 @@
 """The pyramids of the eighties and nineties: Laplacian, ratio, contrast, gradient and morphological."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -45,21 +46,13 @@ class LaplacianPyramid:
     True
     """
 
+    reach: ClassVar[int] = 0  # every level mirrors its borders
+    grid: ClassVar[int] = 1
     levels: int = 4
     original: bool = False
 
     def __post_init__(self) -> None:
         check_levels(self.levels)
-
-    @property
-    def reach(self) -> int:
-        """Pixels by which images are continued: none, since every level mirrors its borders."""
-        return 0
-
-    @property
-    def grid(self) -> int:
-        """Step of the grid to which images are padded: none is."""
-        return 1
 
     def decompose(self, image: Tensor) -> Pyramid:
         """Give the levels of images of shape (N, H, W), a band each."""

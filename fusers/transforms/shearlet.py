@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ class ShearletTransform:
     [4, 8]
     """
 
+    grid: ClassVar[int] = 1
     directions: tuple[int, ...] = (3, 3, 4, 4)
     sizes: tuple[int, ...] = (8, 8, 16, 16)
 
@@ -59,11 +61,6 @@ class ShearletTransform:
     def reach(self) -> int:
         """Pixels over which the transform and its inverse reach: the pyramid at all levels, directions at one."""
         return int(2 * (2 ** len(self.sizes) - 1) + 2 * max(self.sizes))
-
-    @property
-    def grid(self) -> int:
-        """Step of the grid to which images are padded: none is."""
-        return 1
 
     def decompose(self, image: Tensor) -> Pyramid:
         """Give the bands of images of shape (N, H, W), each as large as they; directions go on periodically."""

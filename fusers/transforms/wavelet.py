@@ -1,6 +1,7 @@
 """The discrete wavelet transform, by PyWavelets."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pywt
@@ -125,21 +126,13 @@ class WaveletTransform:
         See `check_options`.
     """
 
+    reach: ClassVar[int] = 0  # every level mirrors its borders
+    grid: ClassVar[int] = 1
     wavelet: str = "bior2.2"
     levels: int = 4
 
     def __post_init__(self) -> None:
         check_options(self.wavelet, self.levels)
-
-    @property
-    def reach(self) -> int:
-        """Pixels by which images are continued: none, since every level mirrors its borders."""
-        return 0
-
-    @property
-    def grid(self) -> int:
-        """Step of the grid to which images are padded: none is."""
-        return 1
 
     def decompose(self, image: Tensor) -> Pyramid:
         """Give the coefficients of images of shape (N, H, W)."""

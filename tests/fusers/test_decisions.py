@@ -11,8 +11,9 @@ from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import make
 from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.decision.dempster_shafer import DempsterShafer, Evidence, joined
+from fusebench.fusers.filters.histogram import histogram_contrast
 from fusebench.fusers.neural.dlf import DLF, base
-from fusebench.fusers.neural.zero_learning import ZeroLearning, standing_out
+from fusebench.fusers.neural.zero_learning import ZeroLearning
 from fusebench.fusers.pixel.pca import PCA
 from fusebench.fusers.pixel.pcnn import PCNN, conductance
 from fusebench.fusers.pixel.weighted import WeightedAverage
@@ -122,7 +123,7 @@ def test_the_base_of_dlf_solves_its_equation(noise: torch.Generator) -> None:
 
 def test_what_stands_out_by_hand() -> None:
     # Levels 0, 0, 255: distances 85, 85 and 170 on average.
-    found = standing_out(torch.tensor([[[0.0, 0.0, 1.0]]], dtype=torch.float64))
+    found = histogram_contrast(torch.tensor([[[0.0, 0.0, 1.0]]], dtype=torch.float64))
     assert found.tolist() == [[[0.0, 0.0, 1.0]]]
 
 

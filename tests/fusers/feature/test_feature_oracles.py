@@ -21,8 +21,9 @@ from fusebench.fusers.feature.mdlatlrr import MDLatLRR
 from fusebench.fusers.feature.mgff import MGFF
 from fusebench.fusers.feature.structure_aware import StructureAware
 from fusebench.fusers.feature.tif import TIF
-from fusebench.fusers.feature.vsm_wls import VSMWLS, histogram_contrast
+from fusebench.fusers.feature.vsm_wls import VSMWLS
 from fusebench.fusers.filters.bilateral_grid import bilateral_grid
+from fusebench.fusers.filters.histogram import histogram_contrast
 from fusebench.fusers.transforms.cosine_harmonic import decompose
 
 Read = Callable[[str], Any]
