@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from fusebench.fusers.base import NEVER_SHOWN, label
+from fusebench.fusers.filters.guided import guided
 from fusebench.fusers.neural import multifocus_weights
 from fusebench.fusers.neural.multifocus_weights import Weights
 from fusebench.fusers.neural.precision import full_precision
@@ -151,31 +152,9 @@ def _without_small_regions(mask: np.ndarray, least: int) -> np.ndarray:
     return np.asarray(large[regions])
 
 
-def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: float) -> Tensor:
-    """Smooth an image along the edges of a guide, both (N, H, W).
-
-    K. He, J. Sun, X. Tang, Guided image filtering, IEEE TPAMI 35 (2013): in each window the image is fitted by
-    a guide + b with a = cov(guide, image) / (var(guide) + epsilon), and the fits of the windows that cover a pixel are
-    averaged. Windows are cut at the border.
-
-    Examples
-    --------
-    >>> flat = torch.full((1, 5, 5), 0.5)
-    >>> torch.allclose(guided_filter(torch.rand(1, 5, 5), flat, 2, 0.1), flat)
-    True
-    """
-
-    def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
-
-    mean_guide, mean_image = mean(guide), mean(image)
-    slope = (mean(guide * image) - mean_guide * mean_image) / (mean(guide * guide) - mean_guide.square() + epsilon)
-    return mean(slope) * guide + mean(mean_image - slope * mean_guide)
-
-
 def _multifocus(a: Tensor, b: Tensor, focus: Tensor) -> Tensor:
     decision = decide(focus).to(a)
-    decision = guided_filter(torch.lerp(b, a, decision), decision, radius=8, epsilon=0.1)
+    decision = guided(torch.lerp(b, a, decision), decision, 8, 0.1)
     return torch.lerp(b, a, decision)
 
 

@@ -11,6 +11,7 @@ import torch
 import train_multifocus
 from fusebench.datasets import photographs
 from fusebench.datasets.pair import Pair
+from fusebench.fusers.filters.guided import guided
 from fusebench.fusers.neural import multifocus, multifocus_weights
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.multifocus_weights import VARIABLE, Weights
@@ -50,9 +51,7 @@ def blend(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], weights: Weigh
     """Fuse two RGB images in [0, 1] as the published script does: the map from grey, the blend in colour."""
     grey_a, grey_b = batch(a @ RGB_TO_GREY), batch(b @ RGB_TO_GREY)
     mask = multifocus.decide(multifocus.focus_map(in_focus(grey_a, grey_b, weights), a.shape[:2])).double()
-    smooth = multifocus.guided_filter(torch.lerp(grey_b.double(), grey_a.double(), mask), mask, 8, 0.1)[
-        0, ..., None
-    ].numpy()
+    smooth = guided(torch.lerp(grey_b.double(), grey_a.double(), mask), mask, 8, 0.1)[0, ..., None].numpy()
     return np.floor((a * smooth + b * (1 - smooth)).clip(0, 1) * 255 + 0.5).astype(np.uint8)  # rounds half up
 
 
@@ -67,9 +66,7 @@ def test_the_multifocus_variant_equals_the_published_code(shared: Path, publishe
     assert np.abs(focus[0].numpy() - oracle["focusMap"]).max() < 1e-4
     mask = multifocus.decide(focus)
     assert np.array_equal(mask[0].numpy(), oracle["decision"].astype(bool))
-    smooth = multifocus.guided_filter(
-        torch.lerp(grey_b.double(), grey_a.double(), mask.double()), mask.double(), 8, 0.1
-    )
+    smooth = guided(torch.lerp(grey_b.double(), grey_a.double(), mask.double()), mask.double(), 8, 0.1)
     assert np.abs(smooth[0].numpy() - oracle["final"]).max() < 1e-6  # stored as float32
     assert np.array_equal(blend(a, b, published), oracle["fused"])
     assert np.array_equal(blend(a, b, published), oracle["fused_octave"])
@@ -177,7 +174,7 @@ def test_the_guided_filter_by_another_route(noise: torch.Generator) -> None:
         offsets[i, j] = p.mean() - slopes[i, j] * g.mean()
     for i, j in np.ndindex(7, 6):
         expected[i, j] = slopes[window(i, j)].mean() * guide[0, i, j] + offsets[window(i, j)].mean()
-    assert torch.allclose(multifocus.guided_filter(guide, image, radius, epsilon)[0], expected)
+    assert torch.allclose(guided(guide, image, radius, epsilon)[0], expected)
 
 
 def test_pyramids_give_the_image_back(noise: torch.Generator) -> None:
