@@ -73,7 +73,7 @@ class DempsterShafer:
     def evidence(self, a: Tensor, b: Tensor) -> Evidence:
         """Give what both measures tell together, for sources in float64."""
         told = [
-            self._masses(measure(a, self.side), measure(b, self.side))
+            self._masses(measure(a, self.side // 2), measure(b, self.side // 2))
             for measure in (sum_modified_laplacian, modified_spatial_frequency)
         ]
         return joined(*told)

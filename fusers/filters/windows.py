@@ -20,14 +20,25 @@ def box_mean(image: Tensor, radius: int, border: Border | None = None) -> Tensor
     >>> box_mean(x, 1).tolist(), box_mean(x, 1, "symmetric").tolist()
     ([[[1.5, 3.0, 4.5]]], [[[1.0, 3.0, 5.0]]])
     """
-    side = 2 * radius + 1
-    total = pad(image, radius, border or "zero")
-    for axis in (1, 2):
-        total = _window_sum(total, side, axis)
+    total = box_sum(image, radius, border or "zero")
     if border:
-        return total / side**2
+        return total / (2 * radius + 1) ** 2
     height, width = (_overlap(length, radius, image) for length in image.shape[1:])
     return total / (height[:, None] * width)
+
+
+def box_sum(image: Tensor, radius: int, border: Border) -> Tensor:
+    """Sum over windows of side 2 `radius` + 1, each anew and not from the sums of its neighbours.
+
+    Examples
+    --------
+    >>> box_sum(torch.tensor([[[1.0, 2.0]]]), 1, "zero").tolist()
+    [[[3.0, 3.0]]]
+    """
+    total = pad(image, radius, border)
+    for axis in (1, 2):
+        total = _window_sum(total, 2 * radius + 1, axis)
+    return total
 
 
 def _window_sum(image: Tensor, side: int, axis: int) -> Tensor:

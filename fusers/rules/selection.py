@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from fusebench.fusers.filters.windows import box_sum
 from torch import Tensor
 
 Activity = Callable[[Tensor], Tensor]
@@ -73,7 +74,7 @@ def farther_from_one(a: Tensor, b: Tensor) -> Tensor:
     return choose(a, b, (a - 1).abs(), (b - 1).abs())
 
 
-def window_energy(band: Tensor, side: int = 3) -> Tensor:
+def window_energy(band: Tensor, radius: int = 1) -> Tensor:
     """Sum the squares of the window around each coefficient; the border is repeated.
 
     Examples
@@ -81,10 +82,10 @@ def window_energy(band: Tensor, side: int = 3) -> Tensor:
     >>> window_energy(torch.tensor([[[1.0, 0.0, 2.0]]]))[0, 0].tolist()
     [6.0, 15.0, 24.0]
     """
-    return _sum(band.square(), side)
+    return box_sum(band.square(), radius, "replicate")
 
 
-def sum_modified_laplacian(band: Tensor, side: int = 3) -> Tensor:
+def sum_modified_laplacian(band: Tensor, radius: int = 1) -> Tensor:
     """Sum |2 x - left - right| + |2 x - above - below| over a window (S. K. Nayar, Y. Nakagawa, 1994).
 
     Examples
@@ -96,10 +97,10 @@ def sum_modified_laplacian(band: Tensor, side: int = 3) -> Tensor:
     middle = 2 * band
     horizontal = (middle - wide[:, 1:-1, :-2] - wide[:, 1:-1, 2:]).abs()
     vertical = (middle - wide[:, :-2, 1:-1] - wide[:, 2:, 1:-1]).abs()
-    return _sum(horizontal + vertical, side)
+    return box_sum(horizontal + vertical, radius, "replicate")
 
 
-def modified_spatial_frequency(band: Tensor, side: int = 3) -> Tensor:
+def modified_spatial_frequency(band: Tensor, radius: int = 1) -> Tensor:
     """Sum the squared differences to the left, above and to both upper diagonals over a window.
 
     The spatial frequency with diagonals (P. Jagalingam, A. V. Hegde 2014, after X. Qu et al. 2008); of a window the
@@ -113,7 +114,7 @@ def modified_spatial_frequency(band: Tensor, side: int = 3) -> Tensor:
     wide = F.pad(band.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
     above, beside = wide[:, :-2, 1:-1], wide[:, 1:-1, :-2]
     diagonals = (wide[:, :-2, :-2], wide[:, :-2, 2:])
-    return _sum(sum((band - other).square() for other in (above, beside, *diagonals)), side)  # type: ignore[arg-type]
+    return box_sum(sum((band - other).square() for other in (above, beside, *diagonals)), radius, "replicate")  # type: ignore[arg-type]
 
 
 def consistent(a: Tensor, b: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ def burt(a: Tensor, b: Tensor) -> Tensor:
     True
     """
     salience = [window_energy(band) for band in (a, b)]
-    match = 2 * _sum(a * b, 3) / (salience[0] + salience[1] + TINY)
+    match = 2 * box_sum(a * b, 1, "replicate") / (salience[0] + salience[1] + TINY)
     larger_weight = torch.where(match > MATCH, 0.5 + 0.5 * (1 - match) / (1 - MATCH), 1.0)
     weight = torch.where(salience[0] > salience[1], larger_weight, 1 - larger_weight)
     weight = torch.where(salience[0] == salience[1], 0.5, weight)
@@ -198,10 +199,3 @@ def _entropies(band: Tensor, bins: int) -> Tensor:
         p = torch.bincount(levels.ravel(), minlength=bins).double() / levels.numel()
         found.append(-(p * p.clamp(min=1e-300).log2()).sum())
     return torch.stack(found)
-
-
-def _sum(image: Tensor, side: int) -> Tensor:
-    """Sum over the window around each pixel; the border is repeated."""
-    before, after = side // 2, (side - 1) // 2
-    wide = F.pad(image.unsqueeze(1), (before, after, before, after), mode="replicate")
-    return F.avg_pool2d(wide, side, stride=1, divisor_override=1).squeeze(1)
