@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fusebench.bench.external import AnyFuser, External
@@ -13,7 +14,7 @@ from fusebench.datasets import catalogue as datasets
 from fusebench.datasets.cases import Say, silent
 from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
-from fusebench.fusers.base import label
+from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import CLASSICAL, FUSERS, TRIVIAL, make
 from fusebench.fusers.pixel.multiscale import HIGH, TRANSFORMS, Multiscale
 
@@ -23,9 +24,7 @@ def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
 
     With a number of pairs, on so many of each kind (`select`).
     """
-    methods = tuple(cls() for cls in CLASSICAL)
-    kinds = {kind: (methods, _all(listed, pairs)) for kind, listed in in_order(entries).items()}
-    return by_method("Classical methods", kinds)
+    return _of_each_kind("Classical methods", (cls() for cls in CLASSICAL), entries, partial(_all, pairs=pairs))
 
 
 def field(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -33,16 +32,24 @@ def field(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
 
     On the middle slice of each case, at most 5, or on so many pairs of each kind (`select`).
     """
-    methods = tuple(cls() for cls in FUSERS)
-    kinds = {kind: (methods, select(listed, pairs)) for kind, listed in in_order(entries).items()}
-    return by_method("The field", kinds)
+    return _of_each_kind("The field", (cls() for cls in FUSERS), entries, partial(select, pairs=pairs))
 
 
 def grid(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     """Build tables of every transform with every rule for its high bands, the low band averaged, one for each kind."""
     methods = (*(cls() for cls in TRIVIAL), *(Multiscale(t, h) for t in TRANSFORMS if t != "identity" for h in GRID))
-    kinds = {kind: (methods, select(listed, pairs)) for kind, listed in in_order(entries).items()}
-    return by_method("Transforms and rules", kinds)
+    return _of_each_kind("Transforms and rules", methods, entries, partial(select, pairs=pairs))
+
+
+def _of_each_kind(
+    title: str,
+    methods: Iterable[Fuser],
+    entries: Iterable[Entry],
+    chosen: Callable[[Sequence[Entry]], tuple[Entry, ...]],
+) -> Suite:
+    """Build a table of methods for each kind of pair, on those of its pairs that are chosen."""
+    fusers = tuple(methods)
+    return by_method(title, {kind: (fusers, chosen(listed)) for kind, listed in in_order(entries).items()})
 
 
 def external(entries: Iterable[Entry], results: Path, pairs: int | None = None, say: Say = silent) -> Suite:

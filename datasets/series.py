@@ -1,5 +1,6 @@
 """A folder of DICOM slices, one file each, as a volume: placed by their headers, so that it pairs with any volume."""
 
+import os
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,11 +30,17 @@ def volume(folder: Path) -> Volume:
         If the folder holds no series or several, its slices differ in size, lie at unequal distances or in no row, are
         coloured or inverted (MONOCHROME1), or are damaged; the message names the folder or the file.
     """
-    return guarded(folder, KIND, lambda: _stated(folder, tuple((p, p.stat().st_mtime_ns) for p in dicom.files(folder))))
+    return guarded(folder, KIND, lambda: _stated(folder, _stamp(folder)))
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
+    """Give the names of what lies in a folder and when each changed: it is asked for at every slice, and opens none."""
+    with os.scandir(folder) as found:
+        return tuple(sorted((one.name, one.stat(follow_symlinks=False).st_mtime_ns) for one in found))
 
 
 @lru_cache(maxsize=4)
-def _stated(folder: Path, files: tuple[tuple[Path, int], ...]) -> Volume:
+def _stated(folder: Path, stamp: tuple[tuple[str, int], ...]) -> Volume:
     slices = _slices(folder)
     places = [dicom.places(path)[0] for path in slices]
     first = dicom.facts(slices[0])
@@ -50,7 +57,7 @@ def _stated(folder: Path, files: tuple[tuple[Path, int], ...]) -> Volume:
     return Volume(
         folder,
         KIND,
-        hash(files),
+        hash(stamp),
         shape,
         1,
         dicom.depth(slices[0]),
@@ -116,6 +123,12 @@ def _load(folder: Path, _: int) -> npt.NDArray[Any]:
 
 def _uptake(folder: Path) -> float:
     """Give what the values are multiplied with to be SUV by body weight. Raises ValueError."""
+    return _factor(folder, _stamp(folder))
+
+
+@lru_cache(maxsize=4)
+def _factor(folder: Path, stamp: tuple[tuple[str, int], ...]) -> float:
+    del stamp  # by which what is kept is known to be right
     factors = {dicom.uptake(path) for path in _slices(folder)}
     if len(factors) > 1:
         raise ValueError("what SUV is computed of differs from slice to slice")
