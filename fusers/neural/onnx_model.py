@@ -47,6 +47,8 @@ class OnnxModel:
             raise ValueError(f"range {self.range!r} is unknown; known: {', '.join(RANGES)}")
         if self.multiple < 1:
             raise ValueError(f"multiple={self.multiple}: must be positive")
+        if not self.model:
+            raise ValueError("no file is named; onnx[model=FILE] names a network's ONNX file")
         path = Path(self.folder, self.model)
         object.__setattr__(self, "model", path.name)
         object.__setattr__(self, "folder", str(path.parent.resolve()))

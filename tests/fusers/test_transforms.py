@@ -217,6 +217,7 @@ def test_every_transform_fuses_by_its_name(transform: str, noise: torch.Generato
         ("dempster-shafer[side=2]", "side=2"),
         ("dlf[layers=conv9_1]", "conv9_1"),
         ("onnx[model=none.onnx]", "none.onnx: no such file"),
+        ("onnx", "no file is named; onnx.model=FILE. names"),
     ],
 )
 def test_options_that_are_none_are_refused(text: str, complaint: str) -> None:
