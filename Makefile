@@ -40,6 +40,9 @@ perf: .venv       ## timings, as ratios against a reference in the same run
 parity: .venv     ## write docs/parity.md anew; FUSEBENCH_SHARED names the folder of reference values
 	PYTHONPATH=tests .venv/bin/python tools/parity.py docs/parity.md
 
+reproduction: .venv ## what the paper's numbers measure, from pairs of CT and MRI in DATA=DIR; a night on 2 cores, minutes with ON="--device cuda"
+	.venv/bin/python tools/reproduction.py "$(DATA)" $(ON)
+
 processors: .venv ## write docs/processors.md anew: what other instruction sets make of the scores; 10 minutes
 	PYTHONPATH=tests .venv/bin/python tools/processors.py docs/processors.md
 
@@ -64,4 +67,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity processors train-multifocus train-latlrr readme setup help
+.PHONY: bench check record test test-all lint types perf parity reproduction processors train-multifocus train-latlrr readme setup help

@@ -22,9 +22,9 @@ class Fuser(Protocol):
     `weights_sha256`
         The digest of the file it reads, such as a network's weights: fused images are kept by it. None where what is
         read changes no image. Where there is a digest, fields that are never shown do not count for what an image is.
-    `trace`
-        A method (a, b) -> Trace that fuses one pair, a and b of shape (H, W), and tells the losses on the way. A run
-        calls it instead of the fuser and writes the losses down.
+    `traces`
+        A method (a, b) -> list of Trace, one for each pair (a[n], b[n]), that fuses them and tells the losses on the
+        way. A run calls it instead of the fuser and writes the losses down.
     `title`
         What a paper calls it, such as "VGG16 + L-BFGS, conv1_2": tables and figures show it instead of the label.
     `parameters`
@@ -64,12 +64,15 @@ class Trace(NamedTuple):
         without rounds has one.
     approach
         The number of evaluations of other losses that led to the start, which are not in `losses`.
+    saved
+        For each round the loss of the 8-bit image that would be written at its end; empty where it is not known.
     """
 
     image: Tensor
     losses: tuple[float, ...]
     rounds: tuple[int, ...]
     approach: int = 0
+    saved: tuple[float, ...] = ()
 
     @property
     def evaluations(self) -> int:

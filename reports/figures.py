@@ -1,7 +1,8 @@
 """Pictures of a run's results, as PNG and PDF: each table's first pair, losses, features."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def write(
     results: Results,
     names: Mapping[str, str] | None = None,
     *,
-    losses_of: str = "",
+    losses_of: Sequence[str] = (),
     features_of: str = "",
     grey: bool = False,
 ) -> list[Path]:
@@ -39,7 +40,7 @@ def write(
     names
         What figures are called that are not to be called after their table, "features" or "losses".
     losses_of
-        Label of the fuser whose loss is shown against the evaluation.
+        Labels of the fusers whose losses are shown against the evaluation.
     features_of
         Name of the table whose first pair the run's features belong to.
     grey
@@ -53,31 +54,40 @@ def write(
     ]
     if features_of and results.features:
         written.append(save(features(results, results.table(features_of)), results, names.get("features", "features")))
-    if (results.losses.fuser == losses_of).any():
-        written.append(save(loss_curve(results, losses_of), results, names.get("losses", "losses")))
+    if shown := [fuser for fuser in losses_of if (results.losses.fuser == fuser).any()]:
+        written.append(save(loss_curves(results, shown), results, names.get("losses", "losses")))
     return written
 
 
-def loss_curve(results: Results, fuser: str) -> "Figure":
-    """Draw the loss of an iterative fuser at every evaluation on its first pair, the rounds marked."""
+def loss_curves(results: Results, fusers: Sequence[str]) -> "Figure":
+    """Draw the losses of iterative fusers at every evaluation on the first pair, and those of the images they save."""
     figure = figure_of(6, 3.6)
     ax = figure.subplots()
-    rows = results.losses[results.losses.fuser == fuser]
-    pair = rows.kind.iloc[0], rows.pair.iloc[0]
-    rows = rows[(rows.kind == pair[0]) & (rows.pair == pair[1])]
-    ax.semilogy(rows.evaluation, rows.loss, color=BLUE, linewidth=1, marker=".", markersize=4, label="each evaluation")
-    ax.semilogy(
-        rows.evaluation, rows.loss.cummin(), color=ORANGE, linewidth=1.5, linestyle="--", label="the least so far"
-    )
-    for number, start in rows.groupby("round").evaluation.min().items():
-        ax.axvline(start, color="0.8", linewidth=0.8, zorder=0)
-        ax.text(
-            start, 1.0, f" round {number}", transform=ax.get_xaxis_transform(), va="bottom", fontsize=7, color="0.3"
+    losses = results.losses
+    first = losses[losses.fuser == fusers[0]]
+    pair = first.kind.iloc[0], first.pair.iloc[0]
+    titles = {fuser.label: fuser.title for table in results.tables for fuser in table.fusers}
+    for fuser, colour in zip(fusers, cycle((BLUE, ORANGE)), strict=False):
+        rows = losses[(losses.fuser == fuser) & (losses.kind == pair[0]) & (losses.pair == pair[1])]
+        title = titles.get(fuser, fuser)
+        ax.semilogy(rows.evaluation, rows.loss, color=colour, linewidth=1, marker=".", markersize=3, label=title)
+        saved = rows[rows.saved.notna()]
+        ax.semilogy(
+            *(saved.evaluation, saved.saved),
+            color=colour,
+            linestyle="",
+            marker="s",
+            markersize=5,
+            markerfacecolor="none",
+            label="the image it saves",
         )
-    ax.set_xlabel("evaluation of network and gradient")
+        if rows["round"].max() > 1:
+            for start in rows.groupby("round").evaluation.min():
+                ax.axvline(start, color="0.85", linewidth=0.8, zorder=0)
+    ax.set_xlabel("evaluation of network and gradient; lines where a round begins")
     ax.set_ylabel("loss, sum of squares")
     ax.legend(fontsize=8, frameon=False)
-    _title(figure, f"Loss of {fuser}, {_pair(results, pair)}")
+    _title(figure, f"Loss on {_pair(results, pair)}")
     return figure
 
 

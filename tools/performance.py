@@ -13,7 +13,7 @@ from tabulate import tabulate
 REFERENCE = "reference"
 # A loss within 0.2 % of the reference's last counts as reached.
 NEAR = 1.002
-COLOURS = {REFERENCE: "#999999", "protocol": "#0072B2", "accelerated": "#D55E00"}
+COLOURS = {REFERENCE: "#999999", "bounded": "#D55E00"}
 
 
 def write(measured: Path, out: Path) -> list[Path]:

@@ -20,9 +20,11 @@ from fusebench.metrics.base import Metric
 
 T = TypeVar("T")
 
-# On a GPU so many pairs of one size are fused together. On a CPU that gains nothing, and the rounding of a score would
-# depend on the other pairs of the batch.
+# On a GPU so many pairs of one size are fused together, or as many as have so many pixels, for each of which VGG16 +
+# L-BFGS at conv1_2 takes about 1 KB. On a CPU that gains nothing, and the rounding of a score would depend on the other
+# pairs of the batch.
 BATCH = 16
+BATCH_PIXELS = 2**22
 
 
 class Seen(NamedTuple):
@@ -125,8 +127,8 @@ def _rows(
 ) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
     """Give each (fuser, pair) once, in the order of the tables, with the metrics of every table it stands in.
 
-    A task has pairs of one kind and size, at most `most`. The classical fusers, which cost less than the metrics do,
-    share a task; any other fuser has one of its own, so that work is spread evenly.
+    A task has pairs of one kind and size, at most `most`, and fewer where they are large. The classical fusers, which
+    cost less than the metrics do, share a task; any other fuser has one of its own, so that work is spread evenly.
     """
     wanted = _wanted(suite)
     classical = {cls.name for cls in CLASSICAL}
@@ -137,9 +139,10 @@ def _rows(
         _, read = part(table.fusers)
         cheap = [fuser for fuser in table.fusers if fuser in read or fuser.name in classical]
         clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
-        for group in groups.values():
-            for start, cluster in product(range(0, len(group), most), clusters):
-                yield from _alike(cluster, group[start : start + most], wanted)
+        for (_, (height, width)), group in groups.items():
+            step = max(1, min(most, BATCH_PIXELS // (height * width)))
+            for start, cluster in product(range(0, len(group), step), clusters):
+                yield from _alike(cluster, group[start : start + step], wanted)
 
 
 def _wanted(suite: Suite) -> dict[Name, tuple[Metric, ...]]:

@@ -281,7 +281,11 @@ def _write(
         for metric, (score, _) in sorted(journal[name].scores.items())
     )
     store.write_rows(area / store.SCORES, Result._fields, results)
-    losses = (Loss(*name, *loss) for name in done for loss in journal[name].losses)
+    losses = (
+        Loss(*name, number, evaluation, loss, saved)
+        for name in done
+        for number, evaluation, loss, saved in journal[name].losses
+    )
     store.write_rows(area / store.LOSSES, Loss._fields, losses)
     seconds = (Seconds(*name, *(math.nan if s is None else s for s in journal[name].seconds)) for name in sorted(done))
     store.write_rows(area / store.SECONDS, Seconds._fields, seconds)

@@ -11,6 +11,7 @@ in the middle of that leaves the list, by which the next one ends the exchange.
 import csv
 import io
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +61,10 @@ class Result(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """One row of losses.csv: an evaluation of an iterative fuser."""
+    """One row of losses.csv: an evaluation of an iterative fuser.
+
+    `saved` is the loss of the 8-bit image that would be written after it: known at the end of a round, NaN elsewhere.
+    """
 
     kind: str
     pair: str
@@ -68,6 +72,7 @@ class Loss(NamedTuple):
     round: int
     evaluation: int
     loss: float
+    saved: float = math.nan
 
 
 class Seconds(NamedTuple):
@@ -241,7 +246,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """Read what `write_rows` wrote: text as it is, numbers as numbers.
+    """Read what `write_rows` wrote: text as it is, numbers as numbers. A last column with a default may be missing.
 
     Raises
     ------
@@ -265,7 +270,8 @@ def parse_rows(text: str, kind: type[Row], name: str) -> list[Row]:
     try:
         lines = csv.reader(io.StringIO(text, newline=""))
         header = next(lines, [])
-        columns = [(make, header.index(name)) for name, make in types.items()]
+        asked = (name for name in types if name in header or name not in kind._field_defaults)
+        columns = [(types[name], header.index(name)) for name in asked]
         return [kind(*(make(line[place]) for make, place in columns)) for line in lines]
     except (ValueError, IndexError, csv.Error) as error:
         raise ValueError(f"{name}: not a table of {', '.join(types)} ({error})") from error

@@ -1,6 +1,7 @@
 """What a worker does: fuse a pair, quantise it, score it, and hand back small things. It writes no file."""
 
 import hashlib
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-Losses = tuple[tuple[int, int, float], ...]  # (round, evaluation, loss) of an iterative fuser
+Losses = tuple[tuple[int, int, float, float], ...]  # (round, evaluation, loss, saved) of an iterative fuser
 
 
 class Row(NamedTuple):
@@ -169,19 +170,22 @@ def _fuse(fuser: AnyFuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done
         images = torch.stack([external.read(pair) for pair in pairs]).to(a)
         return _Done(_checked(external, images, a), [()] * len(pairs))
     (made,) = called
-    if (trace := getattr(made, "trace", None)) is None:
+    if (traced := getattr(made, "traces", None)) is None:
         return _Done(fuse(made, a, b), [()] * len(pairs))
 
-    def traced(a: Tensor, b: Tensor) -> list[Trace]:
-        return [trace(x, y) for x, y in zip(a, b, strict=True)]
-
     # The losses are computed on the way and cost nothing; the call alone would throw them away.
-    traces = _called(made, traced, a, b)
-    losses: list[Losses] = [
-        tuple((1 + bisect_right(trace.rounds, n), 1 + n, loss) for n, loss in enumerate(trace.losses))
-        for trace in traces
-    ]
+    traces: list[Trace] = _called(made, traced, a, b)
+    losses = [_losses(trace) for trace in traces]
     return _Done(_checked(made, torch.stack([trace.image for trace in traces]), a), losses)
+
+
+def _losses(trace: Trace) -> Losses:
+    """Give the rows of a trace: an evaluation each; what is saved is known of the last one of a round."""
+    saved = dict(zip(trace.rounds, trace.saved, strict=False))
+    return tuple(
+        (1 + bisect_right(trace.rounds, n), 1 + n, loss, saved.get(1 + n, math.nan))
+        for n, loss in enumerate(trace.losses)
+    )
 
 
 def _clock(like: Tensor) -> float:

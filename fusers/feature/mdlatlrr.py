@@ -10,6 +10,9 @@ from fusebench.fusers.feature.latlrr_projection import SIDE
 from fusebench.fusers.filters.borders import pad
 from torch import Tensor
 
+# Matrices whose eigenvalues are asked for at once: of many more the library of a GPU gives an internal error.
+PORTION = 2**14
+
 
 @dataclass(frozen=True)
 class MDLatLRR:
@@ -102,7 +105,9 @@ def nuclear_norms(patches: Tensor) -> Tensor:
     8.0
     """
     square = patches.mT.reshape(len(patches), -1, SIDE, SIDE)
-    squares: Tensor = torch.linalg.eigvalsh(square @ square.mT)
+    squares = torch.cat(
+        [torch.linalg.eigvalsh(part) for part in torch.split(square @ square.mT, PORTION, dim=1)], dim=1
+    )
     return squares.clamp(min=0).sqrt().sum(2)[:, None]
 
 

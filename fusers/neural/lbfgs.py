@@ -1,4 +1,4 @@
-"""L-BFGS for many images at once: each has a history, a step and an end of its own, and they share every evaluation."""
+"""L-BFGS between bounds for many images at once: each has its own history, step and end, evaluations are shared."""
 
 from collections import deque
 from collections.abc import Callable
@@ -21,14 +21,25 @@ STEPS = 5
 
 
 def minimise(
-    evaluate: Evaluate, start: Tensor, inverse: Inverse, *, tolerance: float, most: int
+    evaluate: Evaluate,
+    start: Tensor,
+    inverse: Inverse,
+    *,
+    tolerance: float,
+    most: int,
+    low: float = -torch.inf,
+    high: float = torch.inf,
+    rounded: bool = False,
 ) -> tuple[Tensor, list[list[float]]]:
-    """Minimise a function of each image of a batch.
+    """Minimise a function of each image of a batch, over images whose pixels lie between two bounds.
 
     The two-loop recursion with the last 10 steps, from an initial inverse Hessian that is scaled in each iteration by
     s'y / y'Hy; a step of length 1 first, shortened by the parabola through what is known, to between a tenth and a
     half, until the loss falls enough: nearly always an iteration is one evaluation. An image whose step is still being
     shortened shares its evaluations with the others' iterations; one that is done leaves the batch.
+
+    A pixel at a bound that the gradient pushes outwards stays there: with M the mask of the others, the direction is
+    -M H M g. Along it the image is clipped to the bounds, and the loss must fall as the slope of the clipped step says.
 
     Parameters
     ----------
@@ -40,6 +51,10 @@ def minimise(
         An image is done when its last 5 steps have lowered the loss by less than this part of it each, on average.
     most
         Evaluations at most, for each image.
+    low, high
+        The bounds, between which `start` lies.
+    rounded
+        Whether only whole numbers are kept of the images. One is then done, too, when a step of length 1 changes none.
 
     Returns
     -------
@@ -49,7 +64,8 @@ def minimise(
     Notes
     -----
     J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., 2006, algorithms 7.4 and 3.1. Wolfe's second condition is
-    not enforced; a step of negative curvature is taken and not remembered.
+    not enforced; a step of negative curvature is taken and not remembered. D. P. Bertsekas, Projected Newton methods
+    for optimization problems with simple constraints, 1982, is where the bounds are from.
 
     Examples
     --------
@@ -58,6 +74,8 @@ def minimise(
     >>> x, losses = minimise(evaluate, torch.zeros(1, 2, 2), lambda v, rows: v / 2, tolerance=1e-3, most=9)
     >>> x.tolist(), losses
     ([[[3.0, 3.0], [3.0, 3.0]]], [[36.0, 0.0]])
+    >>> minimise(evaluate, torch.zeros(1, 2, 2), lambda v, rows: v / 2, tolerance=1e-3, most=9, high=2)[0].tolist()
+    [[[2.0, 2.0], [2.0, 2.0]]]
     """
     result = start.clone()
     losses: list[list[float]] = [[] for _ in start]
@@ -68,11 +86,15 @@ def minimise(
     )  # s, y and 1 / s'y of a step; all 0 for an image that made none
     scale = length = torch.ones_like(x[:, :1, :1])
     past = torch.full((len(x), STEPS), torch.inf, dtype=loss.dtype, device=x.device)
-    direction = -inverse(gradient, rows)
+    direction = _downhill(x, gradient, (low, high), inverse(_inner(x, gradient, (low, high)), rows))
+    still = torch.zeros_like(rows, dtype=torch.bool)
     _keep(losses, rows, loss)
     while True:
-        slope = _dot(gradient, direction)
-        done = (past[:, 0] - loss < STEPS * tolerance * loss) | (slope >= 0).flatten() | (length < 1e-8).flatten()
+        tried = (x + length * direction).clamp(low, high)
+        s = tried - x
+        slope = _dot(gradient, s)
+        done = (past[:, 0] - loss < STEPS * tolerance * loss) | still | (length < 1e-8).flatten()
+        done |= ~s.any(dim=2).any(dim=1)
         done |= torch.tensor([len(losses[row]) >= most for row in rows.tolist()], device=x.device)
         if done.any():
             result[rows[done]] = x[done]
@@ -80,26 +102,46 @@ def minimise(
                 return result, losses
             left = ~done
             x, loss, gradient, direction, slope = x[left], loss[left], gradient[left], direction[left], slope[left]
-            rows, scale, length, past = rows[left], scale[left], length[left], past[left]
+            rows, scale, length, past, tried, s = (
+                rows[left],
+                scale[left],
+                length[left],
+                past[left],
+                tried[left],
+                s[left],
+            )
             steps = deque(((s[left], y[left], r[left]) for s, y, r in steps), maxlen=HISTORY)
-        tried, tried_gradient = evaluate(x + length * direction, rows)
-        _keep(losses, rows, tried)
-        change = (tried - loss).view(-1, 1, 1).to(x)
-        lower = change <= ARMIJO * length * slope  # not where it is NaN
-        s = torch.where(lower, length * direction, 0)
+        tried_loss, tried_gradient = evaluate(tried, rows)
+        _keep(losses, rows, tried_loss)
+        change = (tried_loss - loss).view(-1, 1, 1).to(x)
+        lower = change <= ARMIJO * slope.clamp(max=0)  # not where it is NaN
+        taken = lower.flatten()
+        still = taken & (length == 1).flatten() & (tried.round() == x.round()).all(dim=2).all(dim=1) & rounded
+        s = torch.where(lower, s, 0)
         y = torch.where(lower, tried_gradient - gradient, 0)
         curvature = _dot(s, y)
         convex = curvature > 0
         steps.append((s, y, torch.where(convex, 1 / curvature, 0)))
         scale = torch.where(convex, curvature / _dot(y, inverse(y, rows)), scale)
-        x, gradient = x + s, torch.where(lower, tried_gradient, gradient)
-        shorter = -slope * length.square() / (2 * (change - slope * length))
-        shorter = torch.clamp(shorter.nan_to_num(0), 0.1 * length, 0.5 * length)
+        x, gradient = torch.where(lower, tried, x), torch.where(lower, tried_gradient, gradient)
+        shorter = torch.clamp((-slope * length / (2 * (change - slope))).nan_to_num(0), 0.1 * length, 0.5 * length)
         length = torch.where(lower, 1, shorter)
-        direction = torch.where(lower, -_product(gradient, steps, scale, inverse, rows), direction)
-        taken = lower.flatten()
+        product = _product(_inner(x, gradient, (low, high)), steps, scale, inverse, rows)
+        direction = torch.where(lower, _downhill(x, gradient, (low, high), product), direction)
         past = torch.where(taken[:, None], torch.cat([past[:, 1:], loss[:, None]], dim=1), past)
-        loss = torch.where(taken, tried, loss)
+        loss = torch.where(taken, tried_loss, loss)
+
+
+def _inner(x: Tensor, vector: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Set a gradient to zero where less loss is beyond a bound that the image is at."""
+    low, high = bounds
+    return vector.masked_fill(((x <= low) & (vector > 0)) | ((x >= high) & (vector < 0)), 0)
+
+
+def _downhill(x: Tensor, gradient: Tensor, bounds: tuple[float, float], product: Tensor) -> Tensor:
+    """Give the way down: minus the product, but 0 at a bound that the way down or the product leads out of."""
+    held = _inner(x, gradient, bounds) != gradient
+    return -_inner(x, product.masked_fill(held, 0), bounds)
 
 
 def _product(

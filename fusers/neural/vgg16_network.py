@@ -91,9 +91,13 @@ class Network:
         """
         passed: list[Passed] = []
         difference = self._forward(x, passed).sub(target)
-        # Summed over the channels of a pixel in the type of the images, over the pixels in float64.
-        loss = torch.linalg.vector_norm(difference, dim=1).double().square().sum(dim=(1, 2))
-        return loss, self._backward(difference.mul_(2), passed)
+        return _squared(difference), self._backward(difference.mul_(2), passed)
+
+    @torch.no_grad()
+    @full_precision()
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """Give the same loss without its gradient, which takes less than half the time."""
+        return _squared(self._forward(x, []).sub_(target))
 
     @torch.no_grad()
     @full_precision()
@@ -128,3 +132,9 @@ class Network:
             if taken is not None:
                 gradient = F.max_unpool2d(gradient, taken, [2, 2], output_size=size[2:])
         return F.fold(self._taps @ gradient.flatten(2), gradient.shape[2:], 3, padding=1).squeeze(1)
+
+
+def _squared(difference: Tensor) -> Tensor:
+    """Sum the squares of each image, over the channels of a pixel in the type of the images, over pixels in float64."""
+    sums: Tensor = torch.linalg.vector_norm(difference, dim=1).double().square().sum(dim=(1, 2))
+    return sums

@@ -45,7 +45,7 @@ def firings(
     [0.0, 3.0, 3.0]
     """
     if (portion := _portion(stimulus)) < len(stimulus):
-        strengths = torch.as_tensor(linking, dtype=stimulus.dtype).expand_as(stimulus)
+        strengths = torch.as_tensor(linking, dtype=stimulus.dtype, device=stimulus.device).expand_as(stimulus)
         parts = zip(torch.split(stimulus, portion), torch.split(strengths, portion), strict=True)
         return torch.cat([firings(x, side=side, iterations=iterations, linking=k, adapt=adapt) for x, k in parts])
     feed = stimulus.abs()
@@ -142,7 +142,7 @@ def _otsu(feed: Tensor) -> float:
     """Give Otsu's threshold of values in [0, 1] at 256 levels: the mean of those that part the variance best."""
     levels = (255 * feed).round().clamp(0, 255).long().ravel()
     p = torch.bincount(levels, minlength=256).double() / levels.numel()
-    below, mean = p.cumsum(0), (p * torch.arange(256)).cumsum(0)
+    below, mean = p.cumsum(0), (p * torch.arange(256, device=p.device)).cumsum(0)
     apart = (mean[-1] * below - mean).square() / (below * (1 - below))
     apart = torch.where(apart.isfinite(), apart, -1.0)
     if apart.max() < 0:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,15 +42,21 @@ class Approaches:
         """Not called where there is a trace."""
         raise NotImplementedError
 
-    def trace(self, a: Tensor, b: Tensor) -> Trace:
+    def traces(self, a: Tensor, b: Tensor) -> list[Trace]:
         """Take three steps, in two rounds."""
-        return Trace(a + (b - a) * 7 / 8, (0.5, 0.25, 0.125), (2, 3))
+        return [
+            Trace(x + (y - x) * 7 / 8, (0.5, 0.25, 0.125), (2, 3), saved=(0.3, 0.2)) for x, y in zip(a, b, strict=True)
+        ]
 
 
 def test_a_trace_is_called_instead_of_the_fuser_and_its_losses_are_kept(tmp_path: Path) -> None:
     scored(Approaches(), tmp_path)
     losses = store.read_rows(tmp_path / store.LOSSES, store.Loss)
-    assert [loss[3:] for loss in losses] == [(1, 1, 0.5), (1, 2, 0.25), (2, 3, 0.125)]
+    assert [loss[3:-1] for loss in losses] == [(1, 1, 0.5), (1, 2, 0.25), (2, 3, 0.125)]
+    assert [loss.saved for loss in losses] == pytest.approx([math.nan, 0.3, 0.2], nan_ok=True)
+    # A table of before has no such column.
+    (tmp_path / "old.csv").write_text("kind,pair,fuser,round,evaluation,loss\nk,p,f,1,2,0.5\n")
+    assert store.read_rows(tmp_path / "old.csv", store.Loss)[0][:-1] == ("k", "p", "f", 1, 2, 0.5)
 
 
 def test_a_trace_that_changes_its_sources_is_a_failure(tmp_path: Path) -> None:
@@ -57,10 +64,10 @@ def test_a_trace_that_changes_its_sources_is_a_failure(tmp_path: Path) -> None:
     class Spoils(Approaches):
         """Spoils its first source."""
 
-        def trace(self, a: Tensor, b: Tensor) -> Trace:
+        def traces(self, a: Tensor, b: Tensor) -> list[Trace]:
             """Do it."""
             a.zero_()
-            return super().trace(a, b)
+            return super().traces(a, b)
 
     with pytest.raises(AssertionError, match="changed its sources"):
         scored(Spoils(), tmp_path)

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from fusebench.bench.engine import plan as planning
 from fusebench.bench.engine import run, store
 from fusebench.bench.engine.plan import make_plan, read_pairs
 from fusebench.bench.engine.work import Row, Task, fuse, pixels_sha256, quantise, work
@@ -217,7 +218,7 @@ def test_bad_data_costs_no_work(tmp_path: Path) -> None:
 
 def test_a_trace_that_is_no_image_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nan = Trace(torch.full((8, 8), torch.nan), (1.0,), (1,))
-    monkeypatch.setattr(VGG16LBFGS, "trace", lambda *_: nan)
+    monkeypatch.setattr(VGG16LBFGS, "traces", lambda *_: [nan])
     (failure,) = run.run({"t": Table("x", (VGG16LBFGS(),), (entry("p"),), (SF,))}, tmp_path, name="x").failures
     assert failure[:3] == ("CT-MRI", "p", "vgg16[layer=conv1_2]")
     assert failure.reason.endswith("returned NaN or infinite pixels")
@@ -231,7 +232,7 @@ def test_a_pair_too_small_for_a_fuser_is_named_before_the_work(tmp_path: Path) -
     assert Counting.batches == []
 
 
-def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
+def test_pairs_of_one_size_share_a_batch_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = (entry("p"), entry("qq", (8, 6)), entry("rrr"), entry("ssss"))
     suite = {
         "table1": Table("x", (Average(), Counting()), entries[:1], (SF,)),
@@ -249,6 +250,10 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
         (["qq"], ["average"]),
         (["qq"], ["counting"]),
     ]
+    # So do pairs whose batch would be too large.
+    monkeypatch.setattr(planning, "BATCH_PIXELS", 64)
+    assert max(len(task.entries) for task in make_plan(suite, seen, "cuda", None).tasks) == 1
+    monkeypatch.undo()
     # What is fused together belongs to the key, and so does the kind of device.
     alone = make_plan({"table2": replace(suite["table2"], entries=entries[2:3])}, seen, "cuda", None)
     name = ("CT-MRI", "rrr", "average")
@@ -259,7 +264,11 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu() -> None:
 def test_a_batch_gives_what_its_pairs_give() -> None:
     entries = (entry("rrr"), entry("ssss"))
     digests = tuple(pixels_sha256(e.read()) for e in entries)
-    rows = (Row(Average(), (SF, MI)), Row(Counting(), (MI,)), Row(VGG16LBFGS(rounds=1, iterations=1), (SF,)))
+    rows = (
+        Row(Average(), (SF, MI)),
+        Row(Counting(), (MI,)),
+        Row(VGG16LBFGS(rounds=1, iterations=1, precision="float64"), (SF,)),
+    )
     together = work(Task(entries, digests, rows))
     # The images that are there are scored as they were when they came.
     fused = [tuple(o.fused for o in together if o.fuser == label(row.fuser)) for row in rows]
@@ -328,10 +337,11 @@ def test_quantisation_clips_and_rounds_half_to_even() -> None:
 def test_the_paper_suite_is_the_papers() -> None:
     suite = paper(phantom.entries(), published=True)
     assert list(suite) == ["table1", "table2", "table3", "table4"]
-    assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == [f"vgg16[layer={layer}]" for layer in LAYERS]
+    rows = [f"vgg16[layer={layer}{solver}]" for solver in (",solver=protocol", "") for layer in LAYERS]
+    assert [label(f) for f in suite["table1"].fusers][len(TRIVIAL) :] == rows
     for name, kind in (("table2", "CT-MRI"), ("table3", "CT-PET"), ("table4", "SPECT-MRI")):
         assert {e.kind for e in suite[name].entries} == {kind}
-        assert [type(f) for f in suite[name].fusers] == [*TRIVIAL, *COMPARED]
+        assert suite[name].fusers == (*(cls() for cls in TRIVIAL), *COMPARED)
     assert len(suite["table1"].entries) == 1
     # What was printed stands under labels and metrics that exist.
     for table in suite.values():
@@ -345,11 +355,13 @@ def test_published_numbers_are_the_papers(shared: Path) -> None:
     suite = paper(phantom.entries(), published=True)
     for metric, column in printed["table1_per_layer"].items():
         for layer, value in column.items():
-            assert suite["table1"].published[f"vgg16[layer={layer}]"][metric] == value
+            assert suite["table1"].published[f"vgg16[layer={layer},solver=protocol]"][metric] == value
     for name, key in (("table2", "table2_CT_MRI"), ("table3", "table3_CT_PET"), ("table4", "table4_SPECT_MRI")):
         for metric, column in printed[key].items():
             for method, value in column.items():
-                row = {"lbfgs": "vgg16[layer=conv1_2]", "cnn": "cnn[weights=published]"}.get(method, method)
+                row = {"lbfgs": "vgg16[layer=conv1_2,solver=protocol]", "cnn": "cnn[weights=published]"}.get(
+                    method, method
+                )
                 assert suite[name].published[row][metric] == value
         # Printed of a network with its authors' weights, which ours are not.
         assert "cnn" not in suite[name].published

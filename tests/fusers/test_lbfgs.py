@@ -88,3 +88,39 @@ def test_steps_into_nothing_are_shortened() -> None:
     assert torch.isfinite(x).all()
     assert abs(x.item()) < 0.1
     assert min(losses[0][1:3]) != min(losses[0][1:3]) or len(losses[0]) > 2
+
+
+def test_bounds_hold_what_the_gradient_pushes_out_of_them() -> None:
+    # A coupled quadratic, sum (x - c)^2 / 2 + w (sum x)^2 / 2 over two images. Witness: the conditions of Karush, Kuhn
+    # and Tucker: no gradient inside, one that points outwards at a bound.
+    generator = torch.Generator().manual_seed(5)
+    centre = 6 * torch.rand(2, 3, 4, generator=generator, dtype=torch.float64) - 3
+    weight = torch.tensor([0.1, 2.0], dtype=torch.float64).view(2, 1, 1)
+
+    def evaluate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        c, w = centre[rows], weight[rows]
+        total = x.sum(dim=(1, 2), keepdim=True)
+        return ((x - c).square().sum(dim=(1, 2)) + (w * total.square())[:, 0, 0]) / 2, x - c + w * total
+
+    start = torch.zeros_like(centre)
+    x, losses = minimise(evaluate, start, IDENTITY, tolerance=1e-13, most=100, low=-1, high=1.5)
+    _, gradient = evaluate(x, torch.arange(2))
+    low, high = x == -1, x == 1.5
+    assert low.any()
+    assert high.any()
+    assert ((x >= -1) & (x <= 1.5)).all()
+    assert gradient[low].min() >= 0
+    assert gradient[high].max() <= 0
+    assert gradient[~(low | high)].abs().max() < 1e-5
+    assert max(map(len, losses)) < 100
+
+
+def test_an_image_whose_levels_stay_is_done() -> None:
+    # By a tenth of the way in each step: 40.2 is reached when no level changes any more, long before the tolerance.
+    def evaluate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+        return (x - 40.2).square().sum(dim=(1, 2)).double() + 1e6, 2 * (x - 40.2)
+
+    start = torch.zeros(1, 1, 1, dtype=torch.float64)
+    x, losses = minimise(evaluate, start, IDENTITY, tolerance=0, most=50, rounded=True)
+    assert x.round().item() == 40
+    assert len(losses[0]) < 50

@@ -24,8 +24,8 @@ OURS = [value for _, _, value in _switches()]
     "fuser",
     [
         MultiFocusCNN(),
-        VGG16LBFGS(rounds=1, iterations=2),
-        VGG16LBFGS(layer="conv2_1", rounds=1, iterations=2, solver="accelerated"),
+        VGG16LBFGS(rounds=1, iterations=2, solver="protocol"),
+        VGG16LBFGS(layer="conv2_1", rounds=1, iterations=2, smooth=0.1),
     ],
     ids=label,
 )

@@ -382,18 +382,19 @@ def test_losses_and_features_are_drawn_where_they_are_asked_for_and_there(
     tmp_path: Path, noise: torch.Generator
 ) -> None:
     make(tmp_path)
-    rows = [Loss("CT-MRI", "2004", "wavelet", 1 + n // 3, n, 10.0 / n) for n in range(1, 7)]
+    rows = [Loss("CT-MRI", "2004", "wavelet", 1 + n // 3, n, 10.0 / n) for n in range(1, 6)]
+    rows.append(Loss("CT-MRI", "2004", "wavelet", 3, 6, 1.5, 2.0))
     write_rows(tmp_path / "losses.csv", Loss._fields, rows)
     maps = {f"conv1_1/{name}": torch.rand(16, 6, 8, generator=noise).numpy() for name in ("a", "b", "blend", "fused")}
     np.savez(tmp_path / "features.npz", allow_pickle=False, **maps)
     (tmp_path / "fused" / "CT-MRI" / "wavelet").rename(tmp_path / "fused" / "CT-MRI" / "vgg16[layer=conv1_1]")
 
-    def names(**asked: str) -> list[str]:
+    def names(**asked: object) -> list[str]:
         return [path.name for path in figures.write(read(tmp_path), {"losses": "figure5"}, **asked)]  # type: ignore[arg-type]
 
     assert names() == ["table2.png"]
-    assert names(losses_of="average") == ["table2.png"]
-    both = {"losses_of": "wavelet", "features_of": "table2"}
+    assert names(losses_of=["average"]) == ["table2.png"]
+    both = {"losses_of": ["average", "wavelet"], "features_of": "table2"}
     assert names(**both) == ["table2.png", "features.png", "figure5.png"]
     # A row for the one layer: 10 x (2.15 + 0.5) inches of 150 dots.
     with Image.open(tmp_path / "figures" / "features.png") as picture:

@@ -16,7 +16,7 @@ def timing(seconds: float, **info: Any) -> dict[str, Any]:
 @pytest.fixture
 def measured(tmp_path: Path) -> Path:
     slow = {"variant": "reference", "curves": [[[1.0, 2.0, 3.0, 4.0], [9.0, 4.0, 2.001, 2.0]]]}
-    fast = {"variant": "accelerated", "curves": [[[0.5, 1.0], [3.0, 1.9]]]}
+    fast = {"variant": "bounded", "curves": [[[0.5, 1.0], [3.0, 1.9]]]}
     growing = {"what": "growth, a call", "variant": "fusebench", "peak_memory": 3e6}
     benchmarks = [
         timing(4.0, what="a pair", **slow),
@@ -40,11 +40,11 @@ def test_the_table_has_ratios_and_the_seconds_to_the_references_loss(measured: P
     assert [path.name for path in written] == ["performance.md", "loss-against-seconds.png", "growth.png"]
     assert all(path.stat().st_size > 0 for path in written)
     text = written[0].read_text()
-    assert cells(text, "vgg16, conv1_2", "a pair", "accelerated")[3:] == ["256", "1", "1", "4.00", "50%", ""]
+    assert cells(text, "vgg16, conv1_2", "a pair", "bounded")[3:] == ["256", "1", "1", "4.00", "50%", ""]
     assert cells(text, "vgg16, conv1_2", "growth, a call")[3:] == ["256", "1", "0.25", "", "", "3"]
     # The reference is within 0.2 % of its last loss at 3 s and ends at 4 s; the other is there at 1 s.
     assert cells(text, "vgg16, conv1_2", "reference")[2:] == ["3", "1.33", "1.00", "1.000"]
-    assert cells(text, "vgg16, conv1_2", "accelerated")[2:] == ["1", "4.00", "3.00", "0.950"]
+    assert cells(text, "vgg16, conv1_2", "bounded")[2:] == ["1", "4.00", "3.00", "0.950"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"benchmarks": [{"group": 1}]}', '{"benchmarks": []}'])
