@@ -149,19 +149,36 @@ def edges(image: Tensor) -> Tensor:
 
 def _thinned(edge: Tensor) -> Tensor:
     """Take edge pixels from either side in turn until none can be taken without breaking a line."""
-    height, width = edge.shape[1:]
-    while True:
-        before = edge
-        for side in (0, 4):
-            ring = [edge[:, 1 + i : height - 1 + i, 1 + j : width - 1 + j] for i, j in RING]
-            neighbours = torch.stack(ring).sum(dim=0)
-            rises = torch.stack([~x & y for x, y in zip(ring, ring[1:] + ring[:1], strict=True)]).sum(dim=0)
-            north, east, south, west = (ring[(side + i) % 8] for i in (0, 2, 4, 6))
-            free = ~(east & south & (north | west))
-            taken = (rises == 1) & (neighbours >= 2) & (neighbours <= 6) & free
-            edge = edge & ~F.pad(taken, (1, 1, 1, 1))
-        if torch.equal(edge, before):
-            return edge
+    width = edge.shape[2]
+    inner = torch.zeros_like(edge)
+    inner[:, 1:-1, 1:-1] = True  # the outermost pixels stay
+    left = edge.reshape(-1).clone()
+    places = (edge & inner).reshape(-1).nonzero()
+    ring = torch.tensor([i * width + j for i, j in RING], device=edge.device)
+    bits = 1 << torch.arange(8, device=edge.device)
+    taken = _taken().to(edge.device)
+    while len(places):
+        before = len(places)
+        for of_side in taken:
+            out = of_side[(left[places + ring] * bits).sum(dim=1)]
+            left[places[out]] = False
+            places = places[~out]
+        if len(places) == before:
+            break
+    return left.view(edge.shape)
+
+
+def _taken() -> Tensor:
+    """Say for either side whether a pixel is taken, by its eight neighbours: bit k of 256 codes is that of RING[k]."""
+    ring = (torch.arange(256)[:, None] >> torch.arange(8)) & 1 == 1
+    neighbours = ring.sum(dim=1)
+    rises = (~ring & ring.roll(-1, 1)).sum(dim=1)
+    alike = (rises == 1) & (neighbours >= 2) & (neighbours <= 6)
+    free = []
+    for side in (0, 4):
+        north, east, south, west = (ring[:, (side + i) % 8] for i in (0, 2, 4, 6))
+        free.append(~(east & south & (north | west)))
+    return alike & torch.stack(free)
 
 
 def cosine_transform(image: Tensor) -> Tensor:
@@ -172,17 +189,21 @@ def cosine_transform(image: Tensor) -> Tensor:
     >>> cosine_transform(torch.full((1, 2, 2), 3, dtype=torch.uint8)).round(decimals=9).tolist()
     [[[6.0, 0.0], [0.0, 0.0]]]
     """
-    x = grey_levels(image)
-    rows, columns = (_cosines(length, x) for length in x.shape[1:])
-    return _without_rounding(rows @ x @ columns.T)
+    return _without_rounding(_cosines(_cosines(grey_levels(image)).mT).mT)
 
 
-def _cosines(length: int, like: Tensor) -> Tensor:
-    """Give the orthonormal cosine basis, a row for each frequency."""
-    k = torch.arange(length, dtype=like.dtype, device=like.device)
-    basis = (math.pi / length * k.unsqueeze(1) * (k + 0.5)).cos() * math.sqrt(2 / length)
-    basis[0] = 1 / math.sqrt(length)
-    return basis
+def _cosines(x: Tensor) -> Tensor:
+    """Transform along the last axis: by one FFT of the even places, followed by the odd ones backwards.
+
+    J. Makhoul, A fast cosine transform in one and two dimensions, IEEE Trans. ASSP 28 (1980).
+    """
+    length = x.shape[-1]
+    spectrum = torch.fft.fft(torch.cat([x[..., ::2], x[..., 1::2].flip(-1)], dim=-1))
+    angle = torch.arange(length, dtype=x.dtype, device=x.device) * (math.pi / (2 * length))
+    scale = torch.full_like(angle, math.sqrt(2 / length))
+    scale[0] = 1 / math.sqrt(length)
+    coefficients: Tensor = scale * (spectrum.real * angle.cos() + spectrum.imag * angle.sin())
+    return coefficients
 
 
 def _without_rounding(coefficients: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ NOISE_OVERESTIMATE = 1.7  # Kovesi's empirical correction
 WIDTH_CENTRE, WIDTH_SLOPE = 0.5, 10  # a narrow spectrum is no feature
 EPSILON = 1e-4
 
+TILE = 1 << 15  # pixels that are worked on at a time
 THRESHOLD = 0.1  # a pixel of higher phase congruency is a feature
 GUARD = 1e-6  # of a division by two deviations, which are about 0.1 at a feature
 STABILISER = 1e-4  # the paper's
@@ -166,45 +167,56 @@ def phase_congruency(image: Tensor) -> PhaseCongruency:
     tensor([False,  True])
     """
     levels = grey_levels(image)
+    height, width = levels.shape[1:]
     spectrum = torch.fft.fft2(levels)
-    radial, angular, noise = _filters(levels.shape[1], levels.shape[2], levels.device)
-    energies, amplitude = torch.zeros_like(levels), torch.zeros_like(levels)
-    xx, yy, xy = torch.zeros_like(levels), torch.zeros_like(levels), torch.zeros_like(levels)
-    # A filter at a time, not all 24 as one tensor: it stays in the cache, and a large image in the memory.
+    radial, angular, noise = _filters(height, width, levels.device)
+    # A row for each row of each image. An orientation at a time, and of what follows the FFT a few rows at a time: that
+    # stays in the cache, and all 24 responses of a large image would not fit into the memory.
+    energies, amplitude, xx, yy, xy = (levels.new_zeros(len(levels) * height, width) for _ in range(5))
+    product, responses = torch.empty_like(spectrum), [torch.empty_like(spectrum) for _ in range(SCALES)]
+    rows = max(1, TILE // width)
     for n in range(ORIENTATIONS):
         # Real part: even filter; imaginary part: odd filter.
-        responses = [torch.fft.ifft2(spectrum * (scale * angular[n])) for scale in radial]
-        amplitudes = [_amplitude(response) for response in responses]
-        together = reduce(torch.add, responses)
-        length = together.abs()
-        phase = together / (length + EPSILON)
-        across = reduce(torch.add, [_cross(response, phase).abs_() for response in responses])
-        along = length.square() / (length + EPSILON)
-        threshold = noise[n] * _median(amplitudes[0].square().flatten(1)).sqrt().view(-1, 1, 1)
-        total = reduce(torch.add, amplitudes)
-        width = total / (reduce(torch.maximum, amplitudes) + EPSILON) / SCALES
-        weight = torch.sigmoid(WIDTH_SLOPE * (width - WIDTH_CENTRE))
-        energy = weight * (along - across - threshold).clamp(min=0)
-        energies += energy
-        amplitude += total
-        congruency = torch.where(total > 0, energy / total, 0.0)
+        for scale, response in zip(radial, responses, strict=True):
+            torch.fft.ifft2(torch.mul(spectrum, scale * angular[n], out=product), out=response)
+        thresholds = (noise[n] * _median(responses[0].abs().flatten(1).square_()).sqrt()).repeat_interleave(height)
         x, y = math.cos(n * math.pi / ORIENTATIONS), math.sin(n * math.pi / ORIENTATIONS)
-        xx += (x * congruency).square()
-        yy += (y * congruency).square()
-        xy += x * y * congruency.square()
+        for start in range(0, len(energies), rows):
+            part = slice(start, start + rows)
+            energy, total = _energy([response.flatten(0, 1)[part] for response in responses], thresholds[part, None])
+            congruency = torch.where(total > 0, energy / total, 0.0)
+            energies[part] += energy
+            amplitude[part] += total
+            xx[part] += (x * congruency).square()
+            yy[part] += (y * congruency).square()
+            xy[part] += x * y * congruency.square()
     trace, difference = (xx + yy) / (ORIENTATIONS / 2), (xx - yy) / (ORIENTATIONS / 2)
     spread = ((xy / ORIENTATIONS).square() + difference.square()).sqrt() + EPSILON
-    return PhaseCongruency(energies / (amplitude + EPSILON), (trace + spread) / 2, (trace - spread) / 2)
+    maps = energies / (amplitude + EPSILON), (trace + spread) / 2, (trace - spread) / 2
+    return PhaseCongruency(*(of_rows.view(levels.shape) for of_rows in maps))
 
 
-def _amplitude(x: Tensor) -> Tensor:
-    """Give |x|, three times as fast as torch's own, which guards against overflow."""
-    return x.real.square().addcmul_(x.imag, x.imag).sqrt_()
+def _energy(responses: list[Tensor], threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the energy of an orientation along its scales' mean phase, less the noise, and the sum of amplitudes."""
+    # Contiguous, since what follows is several times as fast on them.
+    even, odd = [x.real.contiguous() for x in responses], [x.imag.contiguous() for x in responses]
+    amplitudes = [_length(x, y) for x, y in zip(even, odd, strict=True)]
+    mean_even, mean_odd = reduce(torch.add, even), reduce(torch.add, odd)
+    length = _length(mean_even, mean_odd)
+    along = length.square()
+    length += EPSILON
+    mean_even, mean_odd, along = mean_even.div_(length), mean_odd.div_(length), along.div_(length)
+    # Across the mean phase: the cross product of two complex numbers as vectors.
+    across = [(y * mean_even).addcmul_(x, mean_odd, value=-1).abs_() for x, y in zip(even, odd, strict=True)]
+    total = reduce(torch.add, amplitudes)
+    width = total / (reduce(torch.maximum, amplitudes) + EPSILON) / SCALES
+    weight = torch.sigmoid(WIDTH_SLOPE * (width - WIDTH_CENTRE))
+    return weight * (along - reduce(torch.add, across) - threshold).clamp_(min=0), total
 
 
-def _cross(x: Tensor, y: Tensor) -> Tensor:
-    """Give the part of x at right angles to y, times |y|: the cross product of two complex numbers as vectors."""
-    return (x.imag * y.real).addcmul_(x.real, y.imag, value=-1)
+def _length(x: Tensor, y: Tensor) -> Tensor:
+    """Give the length of vectors (x, y), in less time than `hypot`, which guards against overflow."""
+    return x.square().addcmul_(y, y).sqrt_()
 
 
 def _median(values: Tensor) -> Tensor:
