@@ -44,6 +44,7 @@ from fusebench.fusers.pixel.multiscale import Multiscale
 from fusebench.fusers.pixel.nsct import NSCT
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
 from fusebench.fusers.pixel.nsst import NSST
+from fusebench.fusers.pixel.nsst_msmg_pcnn import NSSTMSMGPCNN
 from fusebench.fusers.pixel.nsst_papcnn import NSSTPAPCNN
 from fusebench.fusers.pixel.pca import PCA
 from fusebench.fusers.pixel.pcnn import PCNN
@@ -75,6 +76,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     NSST,
     NSCTPCNN,
     NSSTPAPCNN,
+    NSSTMSMGPCNN,
     PCNN,
     Multiscale,
     GFF,
