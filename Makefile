@@ -49,6 +49,9 @@ train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 c
 train-latlrr: .venv  ## learn the projection of mdlatlrr anew: 2 minutes on one core
 	.venv/bin/python tools/train_latlrr.py fusers/feature/latlrr.safetensors
 
+train-sparse: .venv  ## learn the dictionary of the sparse rule anew: 3 minutes on one core
+	.venv/bin/python tools/train_sparse.py fusers/rules/sparse.safetensors
+
 readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --methods $(PAPER) --out build/readme
 	$(if $(REAL),.venv/bin/fusebench bench --methods $(PAPER) --data "$(REAL)" --published --out build/real)
@@ -64,4 +67,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity processors train-multifocus train-latlrr readme setup help
+.PHONY: bench check record test test-all lint types perf parity processors train-multifocus train-latlrr train-sparse readme setup help

@@ -8,8 +8,10 @@ from fusebench.fusers.base import Fuser, label, parse
 from fusebench.fusers.catalogue import FUSERS
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
+from fusebench.fusers.pixel.nsct_sr import NSCTSR
 from fusebench.fusers.pixel.nsst_msmg_pcnn import NSSTMSMGPCNN
 from fusebench.fusers.pixel.nsst_papcnn import NSSTPAPCNN
+from fusebench.fusers.pixel.nsst_sr import NSSTSR
 from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
 
@@ -19,6 +21,8 @@ SHORT: list[Fuser] = [
     NSCTPCNN(directions=(2,)),
     NSSTPAPCNN(directions=(2,), sizes=(8,)),
     NSSTMSMGPCNN(directions=(2,), sizes=(8,)),
+    NSCTSR(directions=(2,)),
+    NSSTSR(directions=(2,), sizes=(8,)),
 ]
 CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls not in {*map(type, SHORT)}] + SHORT
 every_fuser = pytest.mark.parametrize("fuser", CONTRACT, ids=label)
