@@ -14,6 +14,7 @@ from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.decision.dempster_shafer import DempsterShafer
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
+from fusebench.fusers.feature.csr import CSR
 from fusebench.fusers.feature.dchwt import DCHWT
 from fusebench.fusers.feature.ddct_pca import DDCTPCA
 from fusebench.fusers.feature.fpde import FPDE
@@ -114,6 +115,7 @@ FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
     GTF,
     MDLatLRR,
+    CSR,
     DLF,
     ZeroLearning,
     MultiFocusCNN,
