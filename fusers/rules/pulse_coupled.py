@@ -62,11 +62,11 @@ def firings(
     if adapt:
         low, high = feed.amin(dim=(1, 2), keepdim=True), feed.amax(dim=(1, 2), keepdim=True)
         feed = (feed - low) / (high - low + TINY)
-    weights = _inverse_distance(side).to(feed)
+    rings = _rings(_inverse_distance(side))
     kept, faded = (math.exp(-rate) for rate in fading)
     link, threshold, fired, count = (torch.zeros_like(feed) for _ in range(4))
     for _ in range(iterations):
-        link.mul_(kept).add_(_neighbours(fired, weights))
+        link.mul_(kept).add_(_neighbours(fired, rings))
         threshold.mul_(faded).add_(fired, alpha=20)
         torch.gt(feed * (1 + linking * link), threshold, out=fired)
         count += fired
@@ -126,12 +126,12 @@ def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's orde
     >>> fixed_firings(torch.full((1, 1, 1), 2.0), 2, 1.0, 1.0, 0.5, 4.0).item()
     1.0
     """
-    weights = torch.tensor(NEIGHBOURS).to(feed)
+    rings = _rings(torch.tensor(NEIGHBOURS))
     inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
     threshold = torch.ones_like(feed)
     kept, faded = (torch.exp(-torch.as_tensor(alpha, dtype=feed.dtype)) for alpha in (alpha_f, alpha_e))
     for _ in range(iterations):
-        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, weights)))
+        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, rings)))
         torch.gt(inner, threshold, out=fired)
         threshold.mul_(faded).add_(step * fired)
         count += fired
@@ -166,22 +166,25 @@ def _portion(feed: Tensor) -> int:
     return max(1, PIXELS // (feed.shape[1] * feed.shape[2]))
 
 
-def _neighbours(fired: Tensor, weights: Tensor) -> Tensor:
+def _rings(weights: Tensor) -> list[tuple[float, list[tuple[int, int]]]]:
+    """Give each weight of a neighbourhood and its places: the row, and how far left and right of the middle."""
+    right, levels = weights[:, len(weights) // 2 :], sorted({*weights.ravel().tolist()} - {0.0})
+    return [(weight, [(row, beside) for row, beside in (right == weight).nonzero().tolist()]) for weight in levels]
+
+
+def _neighbours(fired: Tensor, rings: list[tuple[float, list[tuple[int, int]]]]) -> Tensor:
     """Sum the neighbours' firings with their weights, which are symmetric; beyond the border none fires.
 
     Those of one weight are counted first, in bytes, which is exact; there are few of them.
     """
-    half, (height, width) = len(weights) // 2, fired.shape[1:]
+    half, (height, width) = max(beside for _, places in rings for _, beside in places), fired.shape[1:]
     wide = F.pad(fired.to(torch.uint8), (half, half, half, half))
-    beside = [wide[:, :, half : half + width].contiguous()]
-    beside += [
-        wide[:, :, half - k : half - k + width] + wide[:, :, half + k : half + k + width] for k in range(1, half + 1)
-    ]
+    middle, *sides = (wide.narrow(2, half + k, width) for k in range(half + 1))
+    rows = [middle.contiguous(), *(wide.narrow(2, half - k, width) + right for k, right in enumerate(sides, 1))]
     total = torch.zeros_like(fired)
-    for weight in sorted({*weights.ravel().tolist()} - {0.0}):
-        places = (weights[:, half:] == weight).nonzero().tolist()
-        rows = [beside[k][:, i : i + height] for i, k in places]
-        total.add_(sum(rows[1:], rows[0]), alpha=weight)
+    for weight, places in rings:
+        first, *others = (rows[beside].narrow(1, row, height) for row, beside in places)
+        total.add_(sum(others, first), alpha=weight)
     return total
 
 
