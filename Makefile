@@ -31,7 +31,7 @@ lint: .venv
 types: .venv
 	mkdir -p build/types && ln -sfn ../.. build/types/fusebench
 	MYPYPATH=build/types .venv/bin/mypy $(PACKAGES:%=-p fusebench.%)
-	MYPYPATH=build/types:tests .venv/bin/mypy tools
+	MYPYPATH=build/types:tests:tools .venv/bin/mypy tools
 
 perf: .venv       ## timings, as ratios against a reference in the same run
 	mkdir -p build/perf && .venv/bin/python -m pytest -q -p pytest_benchmark.plugin -m perf --benchmark-json build/perf/timings.json --benchmark-columns=min,mean,rounds tests/perf $(if $(ONLY),-k "$(ONLY)")
@@ -52,6 +52,12 @@ train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 c
 train-latlrr: .venv  ## learn the projection of mdlatlrr anew: 2 minutes on one core
 	.venv/bin/python tools/train_latlrr.py fusers/feature/latlrr.safetensors
 
+train-csr: .venv     ## learn the filters of csr anew: 3 minutes on one core
+	PYTHONPATH=tools .venv/bin/python tools/train_csr.py fusers/feature/csr.safetensors
+
+train-sparse: .venv  ## learn the dictionary of the sparse rule anew: 3 minutes on one core
+	.venv/bin/python tools/train_sparse.py fusers/rules/sparse.safetensors
+
 readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --methods $(PAPER) --out build/readme
 	$(if $(REAL),.venv/bin/fusebench bench --methods $(PAPER) --data "$(REAL)" --published --out build/real)
@@ -67,4 +73,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity reproduction processors train-multifocus train-latlrr readme setup help
+.PHONY: bench check record test test-all lint types perf parity reproduction processors train-multifocus train-latlrr train-csr train-sparse readme setup help

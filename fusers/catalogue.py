@@ -14,6 +14,7 @@ from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.decision.dempster_shafer import DempsterShafer
 from fusebench.fusers.feature.adf import ADF
 from fusebench.fusers.feature.cbf import CBF
+from fusebench.fusers.feature.csr import CSR
 from fusebench.fusers.feature.dchwt import DCHWT
 from fusebench.fusers.feature.ddct_pca import DDCTPCA
 from fusebench.fusers.feature.fpde import FPDE
@@ -36,18 +37,26 @@ from fusebench.fusers.neural.zero_learning import ZeroLearning
 from fusebench.fusers.pixel.contourlet import Contourlet
 from fusebench.fusers.pixel.contrast import Contrast
 from fusebench.fusers.pixel.dtcwt import DTCWT
+from fusebench.fusers.pixel.dtcwt_sr import DTCWTSR
+from fusebench.fusers.pixel.dwt_sr import DWTSR
 from fusebench.fusers.pixel.gradient import Gradient
 from fusebench.fusers.pixel.laplacian import Laplacian
+from fusebench.fusers.pixel.lp_sr import LPSR
 from fusebench.fusers.pixel.morphological import Morphological
 from fusebench.fusers.pixel.msvd import MSVD
 from fusebench.fusers.pixel.multiscale import Multiscale
 from fusebench.fusers.pixel.nsct import NSCT
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
+from fusebench.fusers.pixel.nsct_sr import NSCTSR
 from fusebench.fusers.pixel.nsst import NSST
+from fusebench.fusers.pixel.nsst_msmg_pcnn import NSSTMSMGPCNN
 from fusebench.fusers.pixel.nsst_papcnn import NSSTPAPCNN
+from fusebench.fusers.pixel.nsst_sr import NSSTSR
 from fusebench.fusers.pixel.pca import PCA
 from fusebench.fusers.pixel.pcnn import PCNN
 from fusebench.fusers.pixel.ratio import Ratio
+from fusebench.fusers.pixel.rp_sr import RPSR
+from fusebench.fusers.pixel.sr import SR
 from fusebench.fusers.pixel.swt import SWT
 from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
@@ -75,7 +84,15 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     NSST,
     NSCTPCNN,
     NSSTPAPCNN,
+    NSSTMSMGPCNN,
     PCNN,
+    LPSR,
+    RPSR,
+    DWTSR,
+    DTCWTSR,
+    NSCTSR,
+    NSSTSR,
+    SR,
     Multiscale,
     GFF,
     MGFF,
@@ -98,6 +115,7 @@ FUSERS: tuple[type[Fuser], ...] = (
     *CLASSICAL,
     GTF,
     MDLatLRR,
+    CSR,
     DLF,
     ZeroLearning,
     MultiFocusCNN,

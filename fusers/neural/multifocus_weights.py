@@ -5,12 +5,12 @@ import itertools
 import math
 import os
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from fusebench.fusers import learned
 from torch import Tensor
 
 SOURCES = ("own", "published")
@@ -49,14 +49,9 @@ def load(source: str, file: str = "") -> Weights:
     return _own() if source == "own" else _published(file or os.environ.get(VARIABLE, ""))
 
 
-@lru_cache(maxsize=1)
 def _own() -> Weights:
-    from safetensors.torch import load as parse
-
-    content = (resources.files("fusebench.fusers.neural") / OWN_FILE).read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != OWN_SHA256:
-        raise ValueError(f"{OWN_FILE}: its SHA-256 is {found}, expected {OWN_SHA256}; the installation is damaged")
-    return from_tensors(parse(content))._replace(sha256=found)
+    tensors = learned.load("fusebench.fusers.neural", OWN_FILE, OWN_SHA256)
+    return from_tensors(tensors)._replace(sha256=OWN_SHA256)
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Weights:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from fusebench.fusers.base import ALWAYS_SHOWN
 from fusebench.fusers.multiscale import Rule, fuse
-from fusebench.fusers.rules import pulse_coupled, selection
+from fusebench.fusers.rules import pulse_coupled, selection, sparse, sparse_dictionary
 from fusebench.fusers.rules.activity import average, choose_by_region
 from fusebench.fusers.transforms.base import Transform
 from fusebench.fusers.transforms.base_detail import BaseDetailTransform, IdentityTransform
@@ -68,7 +68,9 @@ LOW: Mapping[str, Rule] = {
     "energy": selection.energy,
     "entropy": selection.entropy,
     "sml": selection.by(selection.sum_modified_laplacian),
+    "local-laplacian-energy": selection.by(selection.local_laplacian_energy),
     "pcnn": selection.by(pulse_coupled.firings),
+    "sparse": sparse.choose_by_sparsity,
 }
 
 
@@ -86,7 +88,8 @@ class Multiscale:
         consistency (maximum of a window, with a vote), match (Burt and Kolczynski), sml (sum-modified Laplacian), msf
         (modified spatial frequency), pcnn (X. Qu et al.) or papcnn (parameter-adaptive).
     low
-        What is taken of the low band: average, maximum, energy or entropy (weights), sml or pcnn (a choice).
+        What is taken of the low band: average, maximum, energy or entropy (weights), sml, local-laplacian-energy
+        (of NSST-PAPCNN) or pcnn (a choice of each coefficient), or sparse (of each patch, by its sparse code).
     levels
         Of the transform.
 
@@ -115,6 +118,11 @@ class Multiscale:
             if (given := getattr(self, option)) not in there:
                 raise ValueError(f"{option} {given!r} is unknown; known: {', '.join(there)}")
         TRANSFORMS[self.transform](self.levels)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Digest of the file that holds the dictionary of the sparse rule."""
+        return sparse_dictionary.SHA256 if self.low == "sparse" else None
 
     @property
     def title(self) -> str:

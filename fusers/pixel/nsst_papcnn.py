@@ -5,13 +5,9 @@ from typing import ClassVar
 
 from fusebench.fusers.multiscale import fuse
 from fusebench.fusers.rules.pulse_coupled import adaptive_firings, by_firings
-from fusebench.fusers.rules.selection import by, sum_modified_laplacian, window_energy
+from fusebench.fusers.rules.selection import by, local_laplacian_energy
 from fusebench.fusers.transforms.shearlet import ShearletTransform
 from torch import Tensor
-
-
-def _energy_of_detail(band: Tensor) -> Tensor:
-    return window_energy(band) * sum_modified_laplacian(band)
 
 
 @dataclass(frozen=True)
@@ -19,8 +15,9 @@ class NSSTPAPCNN(ShearletTransform):
     """M. Yin, X. Liu, Y. Liu, X. Chen, Medical image fusion with parameter-adaptive pulse coupled neural network, 2018.
 
     The high band's coefficient whose neuron fires more often is taken; of the low band the one with the larger product
-    of energy and sum-modified Laplacian, each of 3 x 3 pixels. The published code has other pyramid
-    filters, and neurons that never fire in faint bands (`adaptive_firings`). For the options see the transform.
+    of energy and Laplacian (`local_laplacian_energy`). The published code has other pyramid filters, the differences to
+    eight neighbours for a Laplacian, and neurons that never fire in faint bands (`adaptive_firings`). For the options
+    see the transform.
 
     Examples
     --------
@@ -35,4 +32,4 @@ class NSSTPAPCNN(ShearletTransform):
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""
-        return fuse(a, b, self, high=by_firings(adaptive_firings), low=by(_energy_of_detail), costly=True)
+        return fuse(a, b, self, high=by_firings(adaptive_firings), low=by(local_laplacian_energy), costly=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,13 @@ NEIGHBOURS = ((0.5, 1.0, 0.5), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5))
 
 
 def firings(
-    stimulus: Tensor, *, side: int = 3, iterations: int = ITERATIONS, linking: Tensor | float = 3.0, adapt: bool = True
+    stimulus: Tensor,
+    *,
+    side: int = 3,
+    iterations: int = ITERATIONS,
+    linking: Tensor | float = 3.0,
+    adapt: bool = True,
+    fading: tuple[float, float] = (1.0, 0.2),
 ) -> Tensor:
     """Count how often each neuron fires in the simplified network of X. Qu et al. (2008).
 
@@ -36,6 +43,8 @@ def firings(
         The strength of linking, 3; or one for each neuron (Y. Dong et al. 2015 take it from a memristor).
     adapt
         Whether the stimulus is brought to [0, 1].
+    fading
+        How fast L and T fall, 1 and 0.2.
 
     Examples
     --------
@@ -47,17 +56,19 @@ def firings(
     if (portion := _portion(stimulus)) < len(stimulus):
         strengths = torch.as_tensor(linking, dtype=stimulus.dtype, device=stimulus.device).expand_as(stimulus)
         parts = zip(torch.split(stimulus, portion), torch.split(strengths, portion), strict=True)
-        return torch.cat([firings(x, side=side, iterations=iterations, linking=k, adapt=adapt) for x, k in parts])
+        same = partial(firings, side=side, iterations=iterations, adapt=adapt, fading=fading)
+        return torch.cat([same(x, linking=k) for x, k in parts])
     feed = stimulus.abs()
     if adapt:
         low, high = feed.amin(dim=(1, 2), keepdim=True), feed.amax(dim=(1, 2), keepdim=True)
         feed = (feed - low) / (high - low + TINY)
-    weights = _inverse_distance(side).to(feed)
+    rings = _rings(_inverse_distance(side))
+    kept, faded = (math.exp(-rate) for rate in fading)
     link, threshold, fired, count = (torch.zeros_like(feed) for _ in range(4))
     for _ in range(iterations):
-        link.mul_(math.exp(-1)).add_(_neighbours(fired, weights))
-        threshold.mul_(math.exp(-0.2)).add_(fired, alpha=20)
-        fired = (feed * (1 + linking * link) > threshold).to(feed)
+        link.mul_(kept).add_(_neighbours(fired, rings))
+        threshold.mul_(faded).add_(fired, alpha=20)
+        torch.gt(feed * (1 + linking * link), threshold, out=fired)
         count += fired
     return count
 
@@ -115,13 +126,13 @@ def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's orde
     >>> fixed_firings(torch.full((1, 1, 1), 2.0), 2, 1.0, 1.0, 0.5, 4.0).item()
     1.0
     """
-    weights = torch.tensor(NEIGHBOURS).to(feed)
+    rings = _rings(torch.tensor(NEIGHBOURS))
     inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
     threshold = torch.ones_like(feed)
     kept, faded = (torch.exp(-torch.as_tensor(alpha, dtype=feed.dtype)) for alpha in (alpha_f, alpha_e))
     for _ in range(iterations):
-        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, weights)))
-        fired = (inner > threshold).to(feed)
+        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, rings)))
+        torch.gt(inner, threshold, out=fired)
         threshold.mul_(faded).add_(step * fired)
         count += fired
     return count
@@ -155,15 +166,25 @@ def _portion(feed: Tensor) -> int:
     return max(1, PIXELS // (feed.shape[1] * feed.shape[2]))
 
 
-def _neighbours(fired: Tensor, weights: Tensor) -> Tensor:
-    """Sum the neighbours' firings with their weights, which are symmetric; beyond the border none fires."""
-    half, (height, width) = len(weights) // 2, fired.shape[1:]
-    wide = F.pad(fired, (half, half, half, half))
+def _rings(weights: Tensor) -> list[tuple[float, list[tuple[int, int]]]]:
+    """Give each weight of a neighbourhood and its places: the row, and how far left and right of the middle."""
+    right, levels = weights[:, len(weights) // 2 :], sorted({*weights.ravel().tolist()} - {0.0})
+    return [(weight, [(row, beside) for row, beside in (right == weight).nonzero().tolist()]) for weight in levels]
+
+
+def _neighbours(fired: Tensor, rings: list[tuple[float, list[tuple[int, int]]]]) -> Tensor:
+    """Sum the neighbours' firings with their weights, which are symmetric; beyond the border none fires.
+
+    Those of one weight are counted first, in bytes, which is exact; there are few of them.
+    """
+    half, (height, width) = max(beside for _, places in rings for _, beside in places), fired.shape[1:]
+    wide = F.pad(fired.to(torch.uint8), (half, half, half, half))
+    middle, *sides = (wide.narrow(2, half + k, width) for k in range(half + 1))
+    rows = [middle.contiguous(), *(wide.narrow(2, half - k, width) + right for k, right in enumerate(sides, 1))]
     total = torch.zeros_like(fired)
-    for weight in sorted({*weights.ravel().tolist()} - {0.0}):
-        # Those of one weight are added first: sums of firings are exact.
-        places = [wide[:, i : i + height, j : j + width] for i, j in (weights == weight).nonzero().tolist()]
-        total.add_(sum(places[1:], places[0]), alpha=weight)
+    for weight, places in rings:
+        first, *others = (rows[beside].narrow(1, row, height) for row, beside in places)
+        total.add_(sum(others, first), alpha=weight)
     return total
 
 

@@ -6,17 +6,25 @@ from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label, parse
 from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.feature.csr import CSR
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
+from fusebench.fusers.pixel.nsct_sr import NSCTSR
+from fusebench.fusers.pixel.nsst_msmg_pcnn import NSSTMSMGPCNN
 from fusebench.fusers.pixel.nsst_papcnn import NSSTPAPCNN
+from fusebench.fusers.pixel.nsst_sr import NSSTSR
 from fusebench.fusers.pixel.trivial import Average, Maximum, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
 
 # Short runs: the contract does not depend on how long a method iterates, or in how many bands.
 SHORT: list[Fuser] = [
     VGG16LBFGS(rounds=1, iterations=2),
+    CSR(iterations=20),
     NSCTPCNN(directions=(2,)),
     NSSTPAPCNN(directions=(2,), sizes=(8,)),
+    NSSTMSMGPCNN(directions=(2,), sizes=(8,)),
+    NSCTSR(directions=(2,)),
+    NSSTSR(directions=(2,), sizes=(8,)),
 ]
 CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls not in {*map(type, SHORT)}] + SHORT
 every_fuser = pytest.mark.parametrize("fuser", CONTRACT, ids=label)

@@ -228,7 +228,6 @@ def test_wrong_published_weights_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_damaged_own_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    multifocus_weights._own.cache_clear()
     monkeypatch.setattr(multifocus_weights, "OWN_SHA256", "0" * 64)
     with pytest.raises(ValueError, match="damaged"):
         multifocus_weights.load("own")
