@@ -16,7 +16,10 @@ from fusebench.datasets.pair import Entry
 from fusebench.datasets.reading import AS_STATED, Reading
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import CLASSICAL, FUSERS, TRIVIAL, make
+from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.pixel.multiscale import HIGH, TRANSFORMS, Multiscale
+from fusebench.fusers.pixel.pcnn import PCNN
 
 
 def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -30,9 +33,11 @@ def classical(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
 def field(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
     """Build tables of every fuser of the bench, one for each kind of pair, by every default metric.
 
-    On the middle slice of each case, at most 5, or on so many pairs of each kind (`select`).
+    And of those options that have names of their own in the literature (`NAMED`). On the middle slice of each case, at
+    most 5, or on so many pairs of each kind (`select`).
     """
-    return _of_each_kind("The field", (cls() for cls in FUSERS), entries, partial(select, pairs=pairs))
+    methods = (*(cls() for cls in FUSERS), *NAMED)
+    return _of_each_kind("The field", methods, entries, partial(select, pairs=pairs))
 
 
 def grid(entries: Iterable[Entry], pairs: int | None = None) -> Suite:
@@ -115,6 +120,14 @@ def _of_kinds(rows: tuple[External, ...], kinds: set[str], say: Say) -> tuple[Ex
 def _all(entries: Sequence[Entry], pairs: int | None) -> tuple[Entry, ...]:
     return select(entries, len(entries) if pairs is None else pairs)
 
+
+# Methods of the field that are an option of a fuser.
+NAMED: tuple[Fuser, ...] = (
+    PCNN(linking="memristor"),
+    PCNN(linking="adaptive"),
+    MultiFocusCNN(variant="medical"),
+    VGG16LBFGS(solver="protocol"),
+)
 
 # Rules of the grid; those with neurons take minutes for each pair in a transform of many bands.
 GRID = tuple(rule for rule in HIGH if "pcnn" not in rule)

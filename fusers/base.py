@@ -27,6 +27,8 @@ class Fuser(Protocol):
         way. A run calls it instead of the fuser and writes the losses down.
     `title`
         What a paper calls it, such as "VGG16 + L-BFGS, conv1_2": tables and figures show it instead of the label.
+    `reference`
+        Who proposed it, and the year, such as "Li, Kang, Hu 2013": `fusebench list fusers` shows it.
     `parameters`
         How many numbers its network has, which tables show.
     `drift`

@@ -63,7 +63,12 @@ def _listing(what: Listing) -> list[tuple[str, ...]]:
             from fusebench.fusers.catalogue import known
 
             return [
-                (cls.name, _first_line(cls), ", ".join(f"{f.name}={spell(f.default)}" for f in dataclasses.fields(cls)))  # type: ignore[arg-type]
+                (
+                    cls.name,
+                    getattr(cls, "reference", ""),
+                    _first_line(cls),
+                    ", ".join(f"{f.name}={spell(f.default)}" for f in dataclasses.fields(cls)),  # type: ignore[arg-type]
+                )
                 for cls in known()
             ]
         case Listing.metrics:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def smoke() -> Suite:
-    """Build what the record holds: every fuser, layer and metric on small synthetic pairs, in under a minute.
+    """Build what the record holds: every fuser, layer and metric on small synthetic pairs, in two minutes.
 
     The layers run in float64 and shorter than the protocol: in float32 the protocol's scores differ by percents
     between processors, some metrics' by tens of percents, and a gate that wide would let anything through. So the

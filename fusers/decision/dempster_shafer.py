@@ -53,6 +53,7 @@ class DempsterShafer:
     """
 
     name: ClassVar[str] = "dempster-shafer"
+    reference: ClassVar[str] = "Shafer 1976"
     title: ClassVar[str] = "Dempster-Shafer"
     doubt: float = 0.1
     side: int = 7

@@ -42,6 +42,7 @@ class ADF:
     """
 
     name: ClassVar[str] = "adf"
+    reference: ClassVar[str] = "Bavirisetti, Dhuli 2016"
     steps: int = 10
     rate: float = 0.15
     contrast: float = 30.0

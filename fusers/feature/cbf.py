@@ -44,6 +44,7 @@ class CBF:
     """
 
     name: ClassVar[str] = "cbf"
+    reference: ClassVar[str] = "Shreyamsha Kumar 2015"
     radius: int = 5
     spatial: float = 1.8
     tonal: float = 25.0

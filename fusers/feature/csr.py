@@ -49,6 +49,7 @@ class CSR:
     """
 
     name: ClassVar[str] = "csr"
+    reference: ClassVar[str] = "Liu, Chen, Ward, Wang 2016"
     title: ClassVar[str] = "CSR"
     weights_sha256: ClassVar[str] = csr_filters.SHA256
     iterations: int = 100

@@ -43,6 +43,7 @@ class DCHWT:
     """
 
     name: ClassVar[str] = "dchwt"
+    reference: ClassVar[str] = "Shreyamsha Kumar 2013"
     levels: int = 3
     original: bool = False
 

@@ -51,6 +51,7 @@ class DDCTPCA:
     """
 
     name: ClassVar[str] = "ddct-pca"
+    reference: ClassVar[str] = "Naidu 2014"
     original: bool = False
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

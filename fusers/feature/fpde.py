@@ -42,6 +42,7 @@ class FPDE:
     """
 
     name: ClassVar[str] = "fpde"
+    reference: ClassVar[str] = "Bavirisetti, Xiao, Liu 2017"
     steps: int = 15
     rate: float = 0.9
     contrast: float = 4.0

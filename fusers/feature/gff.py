@@ -42,6 +42,7 @@ class GFF:
     """
 
     name: ClassVar[str] = "gff"
+    reference: ClassVar[str] = "Li, Kang, Hu 2013"
     base_radius: int = 45
     base_eps: float = 0.3
     detail_radius: int = 7

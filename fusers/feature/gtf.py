@@ -42,6 +42,7 @@ class GTF:
     """
 
     name: ClassVar[str] = "gtf"
+    reference: ClassVar[str] = "Ma, Chen, Li, Huang 2016"
     weight: float = 4.0
     iterations: int = 400
 

@@ -38,6 +38,7 @@ class HMSDGF:
     """
 
     name: ClassVar[str] = "hmsd-gf"
+    reference: ClassVar[str] = "Zhou, Dong, Xie, Gao 2016"
     original: bool = False
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -106,6 +106,7 @@ class HybridMSD:
     """
 
     name: ClassVar[str] = "hybrid-msd"
+    reference: ClassVar[str] = "Zhou, Wang, Li, Dong 2016"
     focus: float = 30.0
     tonal: float = 0.05
 

@@ -42,6 +42,7 @@ class JBFLGE:
     """
 
     name: ClassVar[str] = "jbf-lge"
+    reference: ClassVar[str] = "Li et al. 2021"
     original: bool = False
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

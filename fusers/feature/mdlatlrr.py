@@ -47,6 +47,7 @@ class MDLatLRR:
     """
 
     name: ClassVar[str] = "mdlatlrr"
+    reference: ClassVar[str] = "Li, Wu, Kittler 2020"
     levels: int = 2
     original: bool = False
 

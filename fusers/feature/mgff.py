@@ -43,6 +43,7 @@ class MGFF:
     """
 
     name: ClassVar[str] = "mgff"
+    reference: ClassVar[str] = "Bavirisetti et al. 2019"
     levels: int = 4
     radius: int = 9
     eps: float = 1e3

@@ -33,6 +33,7 @@ class StructureAware:
     """
 
     name: ClassVar[str] = "structure-aware"
+    reference: ClassVar[str] = "Li et al. 2018"
     original: bool = False
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ class TIF:
     """
 
     name: ClassVar[str] = "tif"
+    reference: ClassVar[str] = "Bavirisetti, Dhuli 2016"
     radius: int = 17
     original: bool = False
 

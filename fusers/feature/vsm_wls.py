@@ -47,6 +47,7 @@ class VSMWLS:
     """
 
     name: ClassVar[str] = "vsm-wls"
+    reference: ClassVar[str] = "Ma et al. 2017"
     weight: float = 0.01
     visible: int = 2
     original: bool = False

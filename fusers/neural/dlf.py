@@ -40,6 +40,7 @@ class DLF:
     """
 
     name: ClassVar[str] = "dlf"
+    reference: ClassVar[str] = "Li, Wu, Kittler 2018"
     title: ClassVar[str] = "DLF (VGG16)"
     layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
     weights_file: str = field(default="", metadata=NEVER_SHOWN)

@@ -49,6 +49,7 @@ class MultiFocusCNN:
     """
 
     name: ClassVar[str] = "cnn"
+    reference: ClassVar[str] = "Liu, Chen, Peng, Wang 2017"
     least: ClassVar[int] = WINDOW
     variant: str = "multifocus"
     weights: str = "own"

@@ -38,6 +38,7 @@ class ZeroLearning:
     """
 
     name: ClassVar[str] = "zero-learning"
+    reference: ClassVar[str] = "Lahoud, Susstrunk 2019"
     title: ClassVar[str] = "Zero-learning (VGG16)"
     least: ClassVar[int] = 8
     weights_file: str = field(default="", metadata=NEVER_SHOWN)

@@ -44,6 +44,7 @@ class Contourlet(ContourletTransform):
     """
 
     name: ClassVar[str] = "contourlet"
+    reference: ClassVar[str] = "Do, Vetterli 2005"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

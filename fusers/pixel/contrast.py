@@ -26,6 +26,7 @@ class Contrast(ContrastPyramid):
     """
 
     name: ClassVar[str] = "contrast"
+    reference: ClassVar[str] = "Toet, van Ruyven, Valeton 1989"
     title: ClassVar[str] = "Contrast pyramid"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

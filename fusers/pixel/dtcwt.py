@@ -26,6 +26,7 @@ class DTCWT(DualTreeTransform):
     """
 
     name: ClassVar[str] = "dtcwt"
+    reference: ClassVar[str] = "Lewis et al. 2007"
     title: ClassVar[str] = "Dual-tree complex wavelets"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class DTCWTSR(DualTreeTransform):
     """
 
     name: ClassVar[str] = "dtcwt-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "DTCWT-SR"
     weights_sha256: ClassVar[str] = SHA256
 

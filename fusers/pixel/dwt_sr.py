@@ -28,6 +28,7 @@ class DWTSR(WaveletTransform):
     """
 
     name: ClassVar[str] = "dwt-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "DWT-SR"
     weights_sha256: ClassVar[str] = SHA256
     wavelet: str = "haar"

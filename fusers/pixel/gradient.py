@@ -26,6 +26,7 @@ class Gradient(GradientPyramid):
     """
 
     name: ClassVar[str] = "gradient"
+    reference: ClassVar[str] = "Burt, Kolczynski 1993"
     title: ClassVar[str] = "Gradient pyramid"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class Laplacian(LaplacianPyramid):
     """
 
     name: ClassVar[str] = "laplacian"
+    reference: ClassVar[str] = "Burt, Kolczynski 1993"
     title: ClassVar[str] = "Laplacian pyramid"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class LPSR(LaplacianPyramid):
     """
 
     name: ClassVar[str] = "lp-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "LP-SR"
     weights_sha256: ClassVar[str] = SHA256
 

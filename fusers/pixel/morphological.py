@@ -25,6 +25,7 @@ class Morphological(MorphologicalPyramid):
     """
 
     name: ClassVar[str] = "morphological"
+    reference: ClassVar[str] = "Matsopoulos, Marshall, Brunt 1994"
     title: ClassVar[str] = "Morphological pyramid"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

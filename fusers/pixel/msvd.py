@@ -38,6 +38,7 @@ class MSVD:
     """
 
     name: ClassVar[str] = "msvd"
+    reference: ClassVar[str] = "Naidu 2011"
     title: ClassVar[str] = "Multi-resolution SVD"
     levels: int = 1
 

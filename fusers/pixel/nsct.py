@@ -42,6 +42,7 @@ class NSCT(NonsubsampledContourletTransform):
     """
 
     name: ClassVar[str] = "nsct"
+    reference: ClassVar[str] = "da Cunha, Zhou, Do 2006"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

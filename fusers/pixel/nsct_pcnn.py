@@ -30,6 +30,7 @@ class NSCTPCNN(NonsubsampledContourletTransform):
     """
 
     name: ClassVar[str] = "nsct-pcnn"
+    reference: ClassVar[str] = "Qu et al. 2008"
     title: ClassVar[str] = "NSCT-PCNN"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

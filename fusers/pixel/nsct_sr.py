@@ -28,6 +28,7 @@ class NSCTSR(NonsubsampledContourletTransform):
     """
 
     name: ClassVar[str] = "nsct-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "NSCT-SR"
     weights_sha256: ClassVar[str] = SHA256
 

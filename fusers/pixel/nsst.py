@@ -25,6 +25,7 @@ class NSST(ShearletTransform):
     """
 
     name: ClassVar[str] = "nsst"
+    reference: ClassVar[str] = "Easley, Labate, Lim 2008"
     title: ClassVar[str] = "Nonsubsampled shearlets"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

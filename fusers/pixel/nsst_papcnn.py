@@ -28,6 +28,7 @@ class NSSTPAPCNN(ShearletTransform):
     """
 
     name: ClassVar[str] = "nsst-papcnn"
+    reference: ClassVar[str] = "Yin et al. 2018"
     title: ClassVar[str] = "NSST-PAPCNN"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class NSSTSR(ShearletTransform):
     """
 
     name: ClassVar[str] = "nsst-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "NSST-SR"
     weights_sha256: ClassVar[str] = SHA256
 

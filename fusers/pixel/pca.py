@@ -24,6 +24,7 @@ class PCA:
     """
 
     name: ClassVar[str] = "pca"
+    reference: ClassVar[str] = "Naidu, Raol 2008"
     title: ClassVar[str] = "Principal components"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class PCNN:
     """
 
     name: ClassVar[str] = "pcnn"
+    reference: ClassVar[str] = "Huang, Jing 2007"
     linking: str = "constant"
     clean: int = 1
 

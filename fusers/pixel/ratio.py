@@ -25,6 +25,7 @@ class Ratio(RatioPyramid):
     """
 
     name: ClassVar[str] = "ratio"
+    reference: ClassVar[str] = "Toet 1989"
     title: ClassVar[str] = "Ratio pyramid"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class RPSR(RatioPyramid):
     """
 
     name: ClassVar[str] = "rp-sr"
+    reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "RP-SR"
     weights_sha256: ClassVar[str] = SHA256
 

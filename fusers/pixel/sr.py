@@ -25,6 +25,7 @@ class SR:
     """
 
     name: ClassVar[str] = "sr"
+    reference: ClassVar[str] = "Yang, Li 2010"
     title: ClassVar[str] = "SR"
     weights_sha256: ClassVar[str] = SHA256
 

@@ -25,6 +25,7 @@ class SWT(StationaryTransform):
     """
 
     name: ClassVar[str] = "swt"
+    reference: ClassVar[str] = "Rockinger 1997"
     title: ClassVar[str] = "Stationary wavelets"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

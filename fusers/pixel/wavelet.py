@@ -39,6 +39,7 @@ class Wavelet(WaveletTransform):
     """
 
     name: ClassVar[str] = "wavelet"
+    reference: ClassVar[str] = "Li, Manjunath, Mitra 1995"
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

@@ -1,11 +1,14 @@
 """The contract every fuser keeps, and what each of the simple ones does."""
 
+import re
+import sys
+
 import pytest
 import torch
 from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label, parse
-from fusebench.fusers.catalogue import FUSERS
+from fusebench.fusers.catalogue import FUSERS, TRIVIAL
 from fusebench.fusers.feature.csr import CSR
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
@@ -23,11 +26,13 @@ SHORT: list[Fuser] = [
     NSCTPCNN(directions=(2,)),
     NSSTPAPCNN(directions=(2,), sizes=(8,)),
     NSSTMSMGPCNN(directions=(2,), sizes=(8,)),
-    NSCTSR(directions=(2,)),
-    NSSTSR(directions=(2,), sizes=(8,)),
 ]
-CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls not in {*map(type, SHORT)}] + SHORT
-every_fuser = pytest.mark.parametrize("fuser", CONTRACT, ids=label)
+# Their rule and their transforms are tried by others too.
+LONG: list[Fuser] = [NSCTSR(directions=(2,)), NSSTSR(directions=(2,), sizes=(8,))]
+CONTRACT: list[Fuser] = [cls() for cls in FUSERS if cls not in {*map(type, [*SHORT, *LONG])}] + SHORT
+every_fuser = pytest.mark.parametrize(
+    "fuser", [*CONTRACT, *(pytest.param(fuser, marks=pytest.mark.slow) for fuser in LONG)], ids=label
+)
 
 
 @every_fuser
@@ -89,3 +94,19 @@ def test_the_trivial_fusers_by_hand() -> None:
 @pytest.mark.parametrize("fuser", [Average(), Maximum(), Wavelet()], ids=label)
 def test_the_order_of_the_sources_does_not_matter(fuser: Fuser, pair: Pair) -> None:
     assert torch.equal(fuser(pair.a[None], pair.b[None]), fuser(pair.b[None], pair.a[None]))
+
+
+@pytest.mark.parametrize("cls", [cls for cls in FUSERS if hasattr(cls, "reference")], ids=lambda cls: cls.name)
+def test_the_reference_is_cited(cls: type[Fuser]) -> None:
+    # In what documents the fuser or the transform that it is made of: the first author's name and the year.
+    reference: str = cls.reference  # type: ignore[attr-defined]
+    documented = " ".join(f"{c.__doc__} {sys.modules[c.__module__].__doc__}" for c in cls.__mro__[:-1])
+    assert re.fullmatch(r"\D+ (19|20)\d\d", reference)
+    assert re.split(r",| et al| \d", reference)[0].split()[-1] in documented
+    assert reference[-4:] in documented
+
+
+def test_all_but_the_trivial_have_a_reference() -> None:
+    without = {cls.name for cls in FUSERS if not hasattr(cls, "reference")}
+    # Ours, an average, any transform with any rule, and the seed paper's.
+    assert without == {*(cls.name for cls in TRIVIAL), "bayes", "weighted", "multiscale", "vgg16"}
