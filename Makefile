@@ -3,6 +3,7 @@ export PYTHONSAFEPATH := 1
 PYTHON ?= python3
 # The methods of the paper's comparison, which the README shows; a new fuser changes nothing there.
 PAPER := wavelet,contourlet,nsct,cnn,vgg16
+SHOWN := SSIM,MS_SSIM,Q_W,Q_ABF,VIF,Q_CB,MI,SF
 PACKAGES := datasets fusers metrics bench reports
 
 # Tests run in as many processes as there are cores, at most 4, each with one thread: threads that share a core wait for
@@ -64,6 +65,10 @@ readme: .venv     ## write the README's tables and picture anew, from runs on th
 	.venv/bin/python tools/readme.py build/readme README.md $(if $(REAL),build/real)
 	.venv/bin/python tools/screenshot.py build/readme/report.html docs/page.png
 
+field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR, docs/field.md; 15 minutes on 2 cores
+	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 8 --metrics $(SHOWN) --out build/field
+	.venv/bin/python tools/readme.py field build/field docs/field.md
+
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
 
@@ -73,4 +78,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity reproduction processors train-multifocus train-latlrr train-csr train-sparse readme setup help
+.PHONY: bench check record test test-all lint types perf parity reproduction field processors train-multifocus train-latlrr train-csr train-sparse readme setup help

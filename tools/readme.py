@@ -1,4 +1,4 @@
-"""The README's tables and picture, from the files of a run: `make readme`."""
+"""What the documents print, from the files of runs: the README's tables and picture, `make readme`; `make field`."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fusebench.bench.paper import FIGURES
 from fusebench.reports import results, tables
+from tabulate import tabulate
 
 TABLES = "tables of `make bench`"
 RANKINGS = "rankings on real pairs"
@@ -49,6 +50,28 @@ def write_real(out: Path, readme: Path) -> None:
     )
 
 
+def write_field(out: Path, docs: Path) -> None:
+    """Put the ranks of a run of the suite field, and what its methods took, into docs/field.md."""
+    run = results.read(out)
+    head = (
+        "# The field\n\n"
+        "Written by `make field DATA=DIR` from CT/MRI pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker,\n"
+        "Harvard Medical School): every method of the bench, ranked by metrics that [the audit](audit.md) finds sound\n"
+        "or that are printed most. Seconds are of a pair of 256 x 256 pixels, in one of two processes on two cores.\n"
+    )
+    ranks = [(out / "tables" / f"{table.name}.ranks.md").read_text(encoding="utf-8") for table in run.tables]
+    seconds = [
+        tabulate(
+            [(fuser.title, f"{run.times_of(table)['mean'][fuser.label]:.3g}") for fuser in table.fusers],
+            headers=("method", "seconds"),
+            tablefmt="pipe",
+            disable_numparse=True,
+        )
+        for table in run.tables
+    ]
+    docs.write_text("\n".join([head, *ranks, "### What they take\n", *seconds]) + "\n", encoding="utf-8")
+
+
 def _insert(readme: Path, what: str, texts: list[str]) -> None:
     begin, end = f"<!-- {what}: written by `make readme` -->", f"<!-- end of {what} -->"
     text = readme.read_text(encoding="utf-8")
@@ -60,7 +83,9 @@ def _insert(readme: Path, what: str, texts: list[str]) -> None:
     readme.write_text(marked, encoding="utf-8")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "field":
+    write_field(Path(sys.argv[2]), Path(sys.argv[3]))
+elif __name__ == "__main__":
     write(Path(sys.argv[1]), Path(sys.argv[2]))
     for folder in sys.argv[3:]:
         write_real(Path(folder), Path(sys.argv[2]))
