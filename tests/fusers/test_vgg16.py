@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from fusebench.datasets import formats
 from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Pair
-from fusebench.fusers.neural import vgg16, vgg16_weights
+from fusebench.fusers.neural import curvature, vgg16, vgg16_weights
 from fusebench.fusers.neural.vgg16 import SOLVERS, VGG16LBFGS
 from fusebench.fusers.neural.vgg16_network import BGR_MEANS, Network
 from fusebench.fusers.neural.vgg16_weights import LAYERS, SHA256, VARIABLE
@@ -173,11 +173,11 @@ def test_the_term_for_the_highest_frequencies_damps_them(pair: Pair) -> None:
 
 def test_the_sums_over_rings_are_those_of_a_loop(noise: torch.Generator) -> None:
     power = torch.rand(2, 3, 20, 13, generator=noise)
-    ring = torch.randint(vgg16.RINGS, (20, 13), generator=noise)
+    ring = torch.randint(curvature.RINGS, (20, 13), generator=noise)
     expected = [
-        np.bincount(ring.numpy().ravel(), values.numpy().ravel(), vgg16.RINGS) for values in power.flatten(0, 1)
+        np.bincount(ring.numpy().ravel(), values.numpy().ravel(), curvature.RINGS) for values in power.flatten(0, 1)
     ]
-    assert np.allclose(vgg16.by_ring(power, ring).flatten(0, 1).numpy(), expected, rtol=1e-12, atol=0)
+    assert np.allclose(curvature.by_ring(power, ring).flatten(0, 1).numpy(), expected, rtol=1e-12, atol=0)
 
 
 def test_a_batch_is_fused_as_its_pairs_are(phantom_pairs: list[Pair]) -> None:

@@ -10,7 +10,7 @@ from fusebench.fusers.neural.vgg16_weights import LAYERS
 
 
 def measured() -> pd.DataFrame:
-    """Give two pairs: without bounds scores are as printed, bounded they rise with the depth and half the loss is left."""
+    """Give two pairs: without bounds scores are as printed, bounded they rise with depth and half the loss is left."""
     rows = []
     for pair, (n, layer), solver, rounds in product(
         ("p", "q"), enumerate(LAYERS), reproduction.SOLVERS, reproduction.ROUNDS
