@@ -3,7 +3,7 @@ export PYTHONSAFEPATH := 1
 PYTHON ?= python3
 # The methods of the paper's comparison, which the README shows; a new fuser changes nothing there.
 PAPER := wavelet,contourlet,nsct,cnn,vgg16
-SHOWN := SSIM,MS_SSIM,Q_W,Q_ABF,VIF,Q_CB,MI,SF
+SHOWN := Q_ABF,Q_W,VIFF,Q_CV,SSIM,VIF,MI,SF
 PACKAGES := datasets fusers metrics bench reports
 
 # Tests run in as many processes as there are cores, at most 4, each with one thread: threads that share a core wait for

@@ -35,6 +35,10 @@ from torch import Tensor
 PROFILES: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
     {
         "default": tuple(metric for metric in METRICS if not metric.variant),
+        # Those that `fusebench audit` finds sound on real pairs: docs/audit.md.
+        "sound": tuple(
+            metric for metric in METRICS if metric.label in {"Q_ABF", "L_ABF", "Q_W", "Q_E", "VIFF", "Q_CV"}
+        ),
         "seed": (
             mutual_information.EN,
             spatial_frequency.SF,

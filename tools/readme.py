@@ -56,8 +56,9 @@ def write_field(out: Path, docs: Path) -> None:
     head = (
         "# The field\n\n"
         "Written by `make field DATA=DIR` from CT/MRI pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker,\n"
-        "Harvard Medical School): every method of the bench, ranked by metrics that [the audit](audit.md) finds sound\n"
-        "or that are printed most. Seconds are of a pair of 256 x 256 pixels, in one of two processes on two cores.\n"
+        "Harvard Medical School): every method of the bench, ranked by four metrics that [the audit](audit.md) finds\n"
+        "sound and four that are printed most. Seconds are of a pair of 256 x 256 pixels, in one of two processes\n"
+        "on two cores.\n"
     )
     ranks = [(out / "tables" / f"{table.name}.ranks.md").read_text(encoding="utf-8") for table in run.tables]
     seconds = [
