@@ -1,6 +1,7 @@
 """Pictures of a run's results, as PNG and PDF: each table's first pair, losses, features."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -151,7 +152,7 @@ def side_by_side(results: Results, table: Table, *, grey: bool, box: Box | None 
         plain = results.source(pair, [*modalities].index(label)) if label in modalities else results.image(pair, label)
         path = coloured if coloured.exists() and own and not grey else plain
         if not path.exists():
-            ax.set_title(f"{title} (failed)", fontsize=8, parse_math=False)
+            ax.set_title(_wrapped(f"{title} (failed)"), fontsize=8, parse_math=False)
             continue
         _show(ax, read(path), f"{title} ({modalities[label]})" if label in modalities else title)
         caption = "  ".join(
@@ -244,10 +245,15 @@ def save(figure: "Figure", results: Results, name: str) -> Path:
     return path
 
 
+def _wrapped(title: str) -> str:
+    """Break a title that is wider than an image."""
+    return textwrap.fill(title, 34)
+
+
 def _show(ax: "Axes", image: npt.NDArray[Any], title: str, most: float = 255) -> None:
     # Grey levels as they are, no stretching: 0 is black and 255 white in every panel.
     ax.imshow(image, cmap="gray", vmin=0, vmax=most, interpolation="nearest")
-    ax.set_title(title, fontsize=8, parse_math=False)
+    ax.set_title(_wrapped(title), fontsize=8, parse_math=False)
     ax.axis("off")
 
 
