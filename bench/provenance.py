@@ -74,7 +74,7 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
         "schema": SCHEMA,
         "suite": name,
         "request": {**request._asdict(), "reading": dataclasses.asdict(request.reading)},
-        "commit": _commit_of_the_bench(),
+        "commit": commit_of_the_bench(),
         "others": _others(name, suite),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
@@ -124,7 +124,7 @@ def _distribution(package: str) -> dict[str, str | None]:
 _distributions = cache(metadata.packages_distributions)
 
 
-def _commit_of_the_bench() -> str | None:
+def commit_of_the_bench() -> str | None:
     """Commit of the project's own checkout; None where it runs from an installed wheel."""
     root = Path(__file__).resolve().parent.parent
     return commit(root) if (root / "pyproject.toml").is_file() else None

@@ -1,9 +1,20 @@
-"""The command for those who bring a fuser: test-fuser."""
+"""Commands for those who bring a fuser or report a fault: test-fuser | doctor."""
 
 from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import CNN, VGG16, Device, check_device, commands, complain, say, with_weights
+from fusebench.bench.cli.app import (
+    CNN,
+    VGG16,
+    Device,
+    check_device,
+    commands,
+    complain,
+    one_line,
+    progress_bar,
+    say,
+    with_weights,
+)
 
 
 @commands.command(name="test-fuser", epilog="Example: fusebench test-fuser mymethods.guided:GuidedFilter")
@@ -28,3 +39,39 @@ def contract_(
     say(tabulate(rows, tablefmt="plain", disable_numparse=True))
     if broken := sum(bool(finding.problem) for finding in findings):
         raise typer.Exit(complain(f"{fuser} breaks {broken} of {len(findings)} clauses", 1))
+
+
+@commands.command(name="doctor", epilog="Example: fusebench doctor > doctor.txt")
+def doctor_(
+    record: Annotated[
+        bool, typer.Option("--record", help="Recompute tests/record.csv of the current folder too: two minutes.")
+    ] = False,
+) -> None:
+    """Print what a report of a fault must say: versions, devices, instruction set, and which weights are found.
+
+    Exit code 1 if a package that is needed or the weights of a network are missing, or a score differs.
+    """
+    from fusebench.bench.doctor import findings
+    from tabulate import tabulate
+
+    found = [(name, one_line(text)) for name, text in findings()]
+    if record:
+        found.append(("record", _record()))
+    say(tabulate(found, tablefmt="plain", disable_numparse=True))
+    if ill := [name for name, text in found if "is needed" in text or "missing" in text or "differ" in text]:
+        raise typer.Exit(complain(f"not well: {', '.join(ill)}", 1))
+
+
+def _record() -> str:
+    """Say whether the scores of the suite smoke are those of the record."""
+    from fusebench.bench.cli.gate import RECORD
+    from fusebench.bench.gate.changes import read_scores
+    from fusebench.bench.gate.record import moved, recompute, smoke
+
+    if not RECORD.is_file():
+        return f"{RECORD}: no such file; run this in a checkout of the project"
+    suite = smoke()
+    with progress_bar() as progress:
+        scores, failures = recompute(suite, 1, progress)
+    changes = moved(read_scores(RECORD), scores, suite, failures)
+    return f"{len(changes)} scores differ from {RECORD}" if changes else f"{len(scores)} scores agree with {RECORD}"
