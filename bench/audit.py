@@ -149,8 +149,8 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
     >>> from fusebench.datasets import phantom
     >>> from fusebench.metrics.profiles import chosen
     >>> (mi,) = audit(phantom.entries(["CT-MRI"], size=64)[:1], chosen("MI"), lambda *_: None)
-    >>> mi.trivial
-    ('source b', 'maximum')
+    >>> mi.trivial, mi.damaged, mi.verdict
+    (('source a', 'source b', 'average', 'maximum'), ('negative of the average',), 'rewards damage')
     """
     judged = [metric for metric in metrics if metric.higher_is_better is not None]
     sign = pd.Series({metric.label: 1.0 if metric.higher_is_better else -1.0 for metric in judged})

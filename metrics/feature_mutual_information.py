@@ -156,7 +156,7 @@ def _thinned(edge: Tensor) -> Tensor:
     places = (edge & inner).reshape(-1).nonzero()
     ring = torch.tensor([i * width + j for i, j in RING], device=edge.device)
     bits = 1 << torch.arange(8, device=edge.device)
-    taken = _taken().to(edge.device)
+    taken = _taken(edge.device)
     while len(places):
         before = len(places)
         for of_side in taken:
@@ -168,9 +168,10 @@ def _thinned(edge: Tensor) -> Tensor:
     return left.view(edge.shape)
 
 
-def _taken() -> Tensor:
+def _taken(device: torch.device) -> Tensor:
     """Say for either side whether a pixel is taken, by its eight neighbours: bit k of 256 codes is that of RING[k]."""
-    ring = (torch.arange(256)[:, None] >> torch.arange(8)) & 1 == 1
+    codes, bits = (torch.arange(n, device=device) for n in (256, 8))
+    ring = (codes[:, None] >> bits) & 1 == 1
     neighbours = ring.sum(dim=1)
     rises = (~ring & ring.roll(-1, 1)).sum(dim=1)
     alike = (rises == 1) & (neighbours >= 2) & (neighbours <= 6)

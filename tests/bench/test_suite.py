@@ -46,7 +46,7 @@ def test_kinds_are_chosen_by_name() -> None:
     ("asked", "complaint"),
     [
         ({"metrics": "SF,Qabf"}, "no metric or profile is called 'Qabf'; did you mean Q_ABF"),
-        ({"metrics": "zzzzzz"}, "no metric or profile is called 'zzzzzz'; the profiles are default, seed"),
+        ({"metrics": "zzzzzz"}, "no metric or profile is called 'zzzzzz'; the profiles are default, sound, seed"),
         ({"methods": "cnn"}, r"--methods cnn: there is none; there are wavelet, wavelet\[levels=2\], vgg16"),
         ({"kinds": "CT-SPECT"}, "--kinds CT-SPECT: there is none; there are CT-MRI, CT-PET"),
     ],

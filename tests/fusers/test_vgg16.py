@@ -120,7 +120,7 @@ def test_equal_sources_have_no_loss(solver: str, pair: Pair) -> None:
     assert torch.allclose(trace.image, pair.a, atol=1e-6)  # times 255 and back, in float32
 
 
-@pytest.mark.parametrize("layer", ["conv1_1", "conv1_2", "conv2_1", "conv3_1"])
+@pytest.mark.parametrize("layer", ["conv1_1", "conv1_2", "conv2_1", pytest.param("conv3_1", marks=pytest.mark.slow)])
 def test_the_bounded_solver_gets_as_low_as_scipys_in_fewer_evaluations(layer: str, pair: Pair) -> None:
     # Float64, so that both do the same on every processor. An evaluation on the way costs less than one at the layer.
     losses: list[float] = []
