@@ -52,13 +52,16 @@ DAMAGED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "average + checkerboard of 16 levels": lambda a, b: (a + b) / 2 + 8 / 255 * _checkerboard(a),
     "a, shifted by 4 pixels": lambda a, b: a.roll((4, 4), (0, 1)),  # noqa: ARG005
 }
-# What is done to a fused image, or to all three, that should not matter.
-CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+# What is done to a fused image: what nobody sees, and a shift that should be seen.
+UNSEEN: dict[str, Callable[[Tensor], Tensor]] = {
     "half a level of noise": lambda x: x + 0.5 / 255 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)),
     "JPEG, quality 95": lambda x: torch.stack([_jpeg(image) for image in x]),
+}
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    **UNSEEN,
     "one pixel to the right": lambda x: F.pad(x[..., :-1], (1, 0), mode="replicate"),
 }
-UNSEEN = ("half a level of noise", "JPEG, quality 95")
+# What is done to all three images, that should not matter.
 TURNS: dict[str, Callable[[Tensor], Tensor]] = {
     "mirrored": lambda x: x.flip(-1),
     "transposed": lambda x: x.mT.contiguous(),

@@ -4,7 +4,9 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
+from typing import NamedTuple
 
 import torch
 from fusebench.bench.provenance import commit_of_the_bench
@@ -13,32 +15,39 @@ from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 OWN = "fusebench"
 
 
-def findings() -> Iterator[tuple[str, str]]:
-    """Give what is found, a name and a line each; nothing is fetched.
+class Finding(NamedTuple):
+    """What was found of a thing, and whether the bench can do its work with that."""
+
+    name: str
+    found: str
+    well: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Give what is found; nothing is fetched.
 
     Examples
     --------
-    >>> dict(findings())["python"] == platform.python_version()
+    >>> {finding.name: finding.found for finding in findings()}["python"] == platform.python_version()
     True
     """
-    yield OWN, " ".join(filter(None, (metadata.version(OWN), commit_of_the_bench())))
-    yield "python", platform.python_version()
-    yield "system", f"{platform.platform()}, {os.cpu_count()} processors, {torch.get_num_threads()} threads"
-    yield "instruction set", f"{torch.backends.cpu.get_cpu_capability()} (PyTorch's choice)"
+    yield Finding(OWN, " ".join(filter(None, (metadata.version(OWN), commit_of_the_bench()))))
+    yield Finding("python", platform.python_version())
+    yield Finding("system", f"{platform.platform()}, {os.cpu_count()} processors, {torch.get_num_threads()} threads")
+    yield Finding("instruction set", f"{torch.backends.cpu.get_cpu_capability()} (PyTorch's choice)")
     cuda = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    yield "cuda", ", ".join(cuda) or "no GPU that PyTorch sees"
+    yield Finding("cuda", ", ".join(cuda) or "no GPU that PyTorch sees")
     for name, extra in requirements():
         try:
-            found = metadata.version(name)
+            yield Finding(name, metadata.version(name))
         except metadata.PackageNotFoundError:
-            found = f"is not installed: pip install '{OWN}[{extra}]'" if extra else "is not installed, and is needed"
-        yield name, found
-    yield "weights of vgg16", _weights(vgg16_weights.VARIABLE, vgg16_weights.load)
-    yield "weights of cnn", _weights("", lambda: multifocus_weights.load("own"))
+            cure = f"pip install '{OWN}[{extra}]'" if extra else "and is needed"
+            yield Finding(name, f"is not installed{': ' if extra else ', '}{cure}", well=bool(extra))
+    yield _weights("weights of vgg16", vgg16_weights.VARIABLE, vgg16_weights.load)
+    yield _weights("weights of cnn", "", partial(multifocus_weights.load, "own"))
     if os.environ.get(multifocus_weights.VARIABLE):
-        yield (
-            "published weights of cnn",
-            _weights(multifocus_weights.VARIABLE, lambda: multifocus_weights.load("published")),
+        yield _weights(
+            "published weights of cnn", multifocus_weights.VARIABLE, partial(multifocus_weights.load, "published")
         )
 
 
@@ -53,11 +62,11 @@ def requirements() -> list[tuple[str, str]]:
     return found
 
 
-def _weights(variable: str, load: Callable[[], object]) -> str:
+def _weights(name: str, variable: str, load: Callable[[], object]) -> Finding:
     """Say whether weights are there and the right ones."""
-    where = f" (from {variable})" if variable and os.environ.get(variable) else ""
+    where = f" (from {variable})" if os.environ.get(variable) else ""
     try:
         load()
     except (ValueError, OSError) as error:
-        return f"missing or wrong{where}: {error}"
-    return f"there, digest verified{where}"
+        return Finding(name, f"missing or wrong{where}: {error}", well=False)
+    return Finding(name, f"there, digest verified{where}")

@@ -179,7 +179,9 @@ def phase_congruency(image: Tensor) -> PhaseCongruency:
         # Real part: even filter; imaginary part: odd filter.
         for scale, response in zip(radial, responses, strict=True):
             torch.fft.ifft2(torch.mul(spectrum, scale * angular[n], out=product), out=response)
-        thresholds = (noise[n] * _median(responses[0].abs().flatten(1).square_()).sqrt()).repeat_interleave(height)
+        thresholds = (
+            noise[n] * _median(_squared(responses[0].real, responses[0].imag).flatten(1)).sqrt()
+        ).repeat_interleave(height)
         x, y = math.cos(n * math.pi / ORIENTATIONS), math.sin(n * math.pi / ORIENTATIONS)
         for start in range(0, len(energies), rows):
             part = slice(start, start + rows)
@@ -216,7 +218,12 @@ def _energy(responses: list[Tensor], threshold: Tensor) -> tuple[Tensor, Tensor]
 
 def _length(x: Tensor, y: Tensor) -> Tensor:
     """Give the length of vectors (x, y), in less time than `hypot`, which guards against overflow."""
-    return x.square().addcmul_(y, y).sqrt_()
+    return _squared(x, y).sqrt_()
+
+
+def _squared(x: Tensor, y: Tensor) -> Tensor:
+    """Give the squared length of vectors (x, y)."""
+    return x.square().addcmul_(y, y)
 
 
 def _median(values: Tensor) -> Tensor:

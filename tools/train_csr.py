@@ -6,16 +6,15 @@ norm 1. One seed decides everything; the last bits differ between processors. It
 photographs that were not learned from, beside patches and cosines.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
+import learned_file
 import torch
 import train_sparse
 from fusebench.datasets import photographs
 from fusebench.fusers.feature.csr import SPARSITY, base, joined, sparse_maps
 from fusebench.fusers.feature.csr_filters import FILE, SIDE
-from safetensors.torch import save
 from torch import Tensor
 
 SEED = 2016
@@ -69,9 +68,7 @@ def main() -> None:
     cosines = train_sparse.cosines().T.view(16, 16, SIDE, SIDE)[::2, ::2][:4].reshape(FILTERS, SIDE, SIDE)
     for name, filters in (("learned", found.double()), ("patches", patches), ("cosines", cosines)):
         print(f"{name}: {cost(unseen, filters, sparse_maps(unseen, filters, SPARSITY, 200)):.4f}")
-    content = save({"filters": found.contiguous()})
-    target.write_bytes(content)
-    print(f"{target}: set SHA256 of {FILE} to {hashlib.sha256(content).hexdigest()}")
+    learned_file.write(target, {"filters": found}, FILE)
 
 
 if __name__ == "__main__":

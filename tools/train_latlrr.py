@@ -6,14 +6,13 @@ least magnitudes of E. L takes the salient part out of a patch. Half of the patc
 drawn, half of the rest. One seed decides everything; the last bits differ between processors.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
+import learned_file
 import torch
 from fusebench.datasets import photographs
 from fusebench.fusers.feature.latlrr_projection import FILE, SIDE
-from safetensors.torch import save
 from torch import Tensor
 
 SEED = 2020
@@ -88,9 +87,7 @@ def main() -> None:
     """Train, and write the file that is named."""
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
-    content = save({"projection": represent(patches()).contiguous()})
-    target.write_bytes(content)
-    print(f"{target}: set SHA256 of {FILE} to {hashlib.sha256(content).hexdigest()}")
+    learned_file.write(target, {"projection": represent(patches())}, FILE)
 
 
 if __name__ == "__main__":

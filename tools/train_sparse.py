@@ -5,16 +5,15 @@ patches of photographs without their mean, the flat ones left out. One seed deci
 between processors. It prints how many atoms a patch takes of photographs that were not learned from, beside cosines.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
+import learned_file
 import numpy as np
 import torch
 from fusebench.datasets import photographs
 from fusebench.fusers.rules.sparse import pursuit
 from fusebench.fusers.rules.sparse_dictionary import FILE, SIDE
-from safetensors.torch import save
 from torch import Tensor
 
 SEED = 2010
@@ -86,9 +85,7 @@ def main() -> None:
         for levels in (1, 5, 20):
             taken = (pursuit(unseen, atoms, SIDE * levels / 255).codes != 0).sum(1)
             print(f"{name}: {taken.double().mean():.1f} atoms to {levels} grey levels, root mean square")
-    content = save({"atoms": found.contiguous()})
-    target.write_bytes(content)
-    print(f"{target}: set SHA256 of {FILE} to {hashlib.sha256(content).hexdigest()}")
+    learned_file.write(target, {"atoms": found}, FILE)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from fusebench.bench.cli.app import (
     commands,
     complain,
     one_line,
-    progress_bar,
     say,
     with_weights,
 )
@@ -44,34 +43,20 @@ def contract_(
 @commands.command(name="doctor", epilog="Example: fusebench doctor > doctor.txt")
 def doctor_(
     record: Annotated[
-        bool, typer.Option("--record", help="Recompute tests/record.csv of the current folder too: two minutes.")
+        bool, typer.Option("--record", help="Then `fusebench check`, in a checkout of the project: two minutes.")
     ] = False,
 ) -> None:
     """Print what a report of a fault must say: versions, devices, instruction set, and which weights are found.
 
     Exit code 1 if a package that is needed or the weights of a network are missing, or a score differs.
     """
+    from fusebench.bench.cli.gate import check_
     from fusebench.bench.doctor import findings
     from tabulate import tabulate
 
-    found = [(name, one_line(text)) for name, text in findings()]
-    if record:
-        found.append(("record", _record()))
-    say(tabulate(found, tablefmt="plain", disable_numparse=True))
-    if ill := [name for name, text in found if "is needed" in text or "missing" in text or "differ" in text]:
+    found = list(findings())
+    say(tabulate([(f.name, one_line(f.found)) for f in found], tablefmt="plain", disable_numparse=True))
+    if ill := [f.name for f in found if not f.well]:
         raise typer.Exit(complain(f"not well: {', '.join(ill)}", 1))
-
-
-def _record() -> str:
-    """Say whether the scores of the suite smoke are those of the record."""
-    from fusebench.bench.cli.gate import RECORD
-    from fusebench.bench.gate.changes import read_scores
-    from fusebench.bench.gate.record import moved, recompute, smoke
-
-    if not RECORD.is_file():
-        return f"{RECORD}: no such file; run this in a checkout of the project"
-    suite = smoke()
-    with progress_bar() as progress:
-        scores, failures = recompute(suite, 1, progress)
-    changes = moved(read_scores(RECORD), scores, suite, failures)
-    return f"{len(changes)} scores differ from {RECORD}" if changes else f"{len(scores)} scores agree with {RECORD}"
+    if record:
+        check_()

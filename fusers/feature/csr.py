@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from fusebench.fusers.feature import csr_filters
 from fusebench.fusers.filters.windows import box_mean
-from fusebench.fusers.rules.selection import choose
+from fusebench.fusers.rules.selection import choose, told_apart
 from fusebench.fusers.transforms.borders import extend
 from torch import Tensor
 
@@ -14,7 +14,6 @@ SMOOTHNESS = 5.0  # of the base
 SPARSITY = 0.01
 RADIUS = 3  # of the window of activity, for sources of different kinds
 PENALTY, RELAXATION = 1.0, 1.8
-EQUAL = 1e-9  # relative, to which two activities are one
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,8 @@ class CSR:
         maps = torch.cat(
             [sparse_maps(detail, filters, SPARSITY, self.iterations) for detail in torch.split(details, 1)]
         )
-        activity_a, activity_b = box_mean(maps.abs().sum(dim=1), RADIUS, "symmetric").chunk(2)
-        clear = (activity_a - activity_b).abs() > EQUAL * (activity_a + activity_b)
-        more = activity_a * clear, activity_b * clear
-        (maps_a, maps_b), (more_a, more_b) = maps.chunk(2), more
+        more_a, more_b = told_apart(*box_mean(maps.abs().sum(dim=1), RADIUS, "symmetric").chunk(2))
+        maps_a, maps_b = maps.chunk(2)
         fused = joined(choose(maps_a, maps_b, more_a[:, None], more_b[:, None]), filters)
         if not self.original:
             rest_a, rest_b = (details - joined(maps, filters)).chunk(2)

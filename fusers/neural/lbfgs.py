@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def minimise(
     )  # s, y and 1 / s'y of a step; all 0 for an image that made none
     scale = length = torch.ones_like(x[:, :1, :1])
     past = torch.full((len(x), STEPS), torch.inf, dtype=loss.dtype, device=x.device)
-    direction = _downhill(x, gradient, (low, high), inverse(_inner(x, gradient, (low, high)), rows))
+    direction = _downhill(x, gradient, (low, high), lambda inner: inverse(inner, rows))
     still = torch.zeros_like(rows, dtype=torch.bool)
     _keep(losses, rows, loss)
     while True:
@@ -126,22 +127,23 @@ def minimise(
         x, gradient = torch.where(lower, tried, x), torch.where(lower, tried_gradient, gradient)
         shorter = torch.clamp((-slope * length / (2 * (change - slope))).nan_to_num(0), 0.1 * length, 0.5 * length)
         length = torch.where(lower, 1, shorter)
-        product = _product(_inner(x, gradient, (low, high)), steps, scale, inverse, rows)
+        product = partial(_product, steps=steps, scale=scale, inverse=inverse, rows=rows)
         direction = torch.where(lower, _downhill(x, gradient, (low, high), product), direction)
         past = torch.where(taken[:, None], torch.cat([past[:, 1:], loss[:, None]], dim=1), past)
         loss = torch.where(taken, tried_loss, loss)
 
 
-def _inner(x: Tensor, vector: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """Set a gradient to zero where less loss is beyond a bound that the image is at."""
+def _downhill(x: Tensor, gradient: Tensor, bounds: tuple[float, float], product: Callable[[Tensor], Tensor]) -> Tensor:
+    """Give the way down: minus a product with the gradient, where neither leads a pixel out of the bounds."""
+    held = _outwards(x, gradient, bounds)
+    step = product(gradient.masked_fill(held, 0)).masked_fill(held, 0)
+    return -step.masked_fill(_outwards(x, step, bounds), 0)
+
+
+def _outwards(x: Tensor, vector: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Say of which pixels, at a bound, a step against the vector leads out."""
     low, high = bounds
-    return vector.masked_fill(((x <= low) & (vector > 0)) | ((x >= high) & (vector < 0)), 0)
-
-
-def _downhill(x: Tensor, gradient: Tensor, bounds: tuple[float, float], product: Tensor) -> Tensor:
-    """Give the way down: minus the product, but 0 at a bound that the way down or the product leads out of."""
-    held = _inner(x, gradient, bounds) != gradient
-    return -_inner(x, product.masked_fill(held, 0), bounds)
+    return ((x <= low) & (vector > 0)) | ((x >= high) & (vector < 0))
 
 
 def _product(

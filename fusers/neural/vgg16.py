@@ -171,11 +171,10 @@ class VGG16LBFGS:
                 f"{self.layer} needs images of at least {self.least} x {self.least} pixels, "
                 f"not {a.shape[1]} x {a.shape[2]}"
             )
+        if self.solver == "protocol":
+            return [deque(self.by_round(x, y), maxlen=1)[0] for x, y in zip(a, b, strict=True)]
         dtype = PRECISIONS[self.precision]
-        a, b = a.to(dtype), b.to(dtype)
-        if self.solver == "bounded":
-            return self._bounded(a, b)
-        return [deque(self.by_round(x, y), maxlen=1)[0] for x, y in zip(a, b, strict=True)]
+        return self._bounded(a.to(dtype), b.to(dtype))
 
     def by_round(self, a: Tensor, b: Tensor) -> Iterator[Trace]:
         """Fuse one pair by the protocol and give the trace as it stands after each round."""
@@ -236,7 +235,7 @@ class _Objective:
     def __init__(self, network: Network, target: Tensor, smooth: Tensor) -> None:
         self._network = network
         self._target = target
-        self._smooth = smooth
+        self._smooth = smooth if smooth.any() else None
         self._rows = torch.arange(len(target), device=target.device)
 
     def __call__(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,8 +243,8 @@ class _Objective:
             self._target = self._target[torch.isin(self._rows, rows)]
             self._rows = rows
         loss, gradient = self._network.loss_and_gradient(x, self._target)
-        if (weight := self._smooth[rows]).any():
-            passed = checkerboard(x)
+        if self._smooth is not None:
+            weight, passed = self._smooth[rows], checkerboard(x)
             loss = loss + weight * passed.double().square().sum(dim=(1, 2))
             gradient = gradient + (2 * weight).to(x).view(-1, 1, 1) * checkerboard(passed)
         return loss, gradient

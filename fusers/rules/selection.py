@@ -10,6 +10,7 @@ from torch import Tensor
 Activity = Callable[[Tensor], Tensor]
 MATCH = 0.75  # above which the sources are mixed (Burt and Kolczynski)
 TINY = 2.2e-16
+EQUAL = 1e-9  # relative, to which two activities are one
 
 
 def choose(a: Tensor, b: Tensor, activity_a: Tensor, activity_b: Tensor) -> Tensor:
@@ -22,6 +23,18 @@ def choose(a: Tensor, b: Tensor, activity_a: Tensor, activity_b: Tensor) -> Tens
     [[[1.0, 6.0, 5.0]]]
     """
     return torch.where(activity_a > activity_b, a, torch.where(activity_b > activity_a, b, (a + b) / 2))
+
+
+def told_apart(activity_a: Tensor, activity_b: Tensor) -> tuple[Tensor, Tensor]:
+    """Set both activities to 0 where they differ by rounding alone, to 1e-9 of their sum, so that it decides nothing.
+
+    Examples
+    --------
+    >>> [x.tolist() for x in told_apart(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 2.0]))]
+    [[0.0, 1.0], [0.0, 2.0]]
+    """
+    apart = (activity_a - activity_b).abs() > EQUAL * (activity_a + activity_b)
+    return activity_a * apart, activity_b * apart
 
 
 def by(activity: Activity) -> Callable[[Tensor, Tensor], Tensor]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from fusebench.fusers.rules.selection import choose
+from fusebench.fusers.rules.selection import choose, told_apart
 from fusebench.fusers.rules.sparse_dictionary import SIDE, load
 from fusebench.fusers.transforms.borders import extend
 from torch import Tensor
@@ -12,7 +12,6 @@ from torch import Tensor
 STEP = 2
 TOLERANCE = 0.1 / 255  # a tenth of a grey level, as the norm of what a patch lacks
 PORTION = 128  # patches at once: what is known of them stays in a processor's cache
-EQUAL = 1e-9  # relative, to which two activities are one
 
 
 class Code(NamedTuple):
@@ -130,8 +129,7 @@ def choose_by_sparsity(
         patch_a, patch_b = (patches - rest.view_as(patches)).chunk(2)
         fused = torch.where(more_a < more_b, patch_b, patch_a)
     else:
-        clear = (more_a - more_b).abs() > EQUAL * (more_a + more_b)
-        fused = choose(patch_a, patch_b, more_a * clear, more_b * clear)
+        fused = choose(patch_a, patch_b, *told_apart(more_a, more_b))
     sides = (wide.shape[2], wide.shape[1])
     total, count = (F.fold(x.mT, sides, SIDE, stride=STEP)[:, 0].mT for x in (fused, torch.ones_like(fused)))
     inside = (slice(None), slice(before, before + height), slice(before, before + width))
