@@ -113,6 +113,8 @@ class Verdict(NamedTuple):
             return "rewards damage"
         if self.trivial:
             return "rewards no fusion"
+        if all(map(math.isnan, self.moved.values())):
+            return "not measured"
         if self._above(TURNS) or self._above([SWAPPED]):
             return "depends on how the images lie"
         if self._above(UNSEEN):
@@ -145,7 +147,12 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
     Returns
     -------
     list of Verdict
-        One for each metric.
+        One for each metric; "not measured" where no pair gave it scores that differ between the methods.
+
+    Raises
+    ------
+    ValueError
+        If a source is constant.
 
     Examples
     --------
@@ -163,6 +170,10 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
     seconds = dict.fromkeys(sign.index, 0.0)
     for number, entry in enumerate(entries, 1):
         pair = entry.read()
+        if not (pair.a != pair.a[0, 0]).any() or not (pair.b != pair.b[0, 0]).any():
+            raise ValueError(
+                f"{pair.kind}/{pair.name}: a source is constant, and tells nothing of a metric; leave it out"
+            )
         images, scores = _scores(pair, judged, seconds)
         sound = scores.loc[[label(fuser) for fuser in SOUND]]
         better = scores * sign

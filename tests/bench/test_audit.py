@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from fusebench.bench.audit import COLUMNS, DAMAGED, TRIVIAL, Verdict, audit, page
 from fusebench.datasets import phantom
+from fusebench.datasets.pair import Entry, Pair
 from fusebench.metrics.base import Metric
 from fusebench.metrics.profiles import chosen
 from torch import Tensor
@@ -64,6 +66,20 @@ def test_what_is_known_of_a_metric_is_found(metric: str, image: str) -> None:
     # Q_P's constants and FMI_edge's windows without an edge are in ADR 2; no image has less error than the average.
     (verdict,) = audit(ENTRIES[:1], chosen(metric), lambda *_: None)
     assert image in (*verdict.trivial, *verdict.damaged)
+
+
+def test_what_has_no_score_is_not_called_sound() -> None:
+    # MS-SSIM's five scales do not fit into 64 x 64 pixels: every score is NaN.
+    (verdict,) = audit(ENTRIES[:1], chosen("MS_SSIM"), lambda *_: None)
+    assert verdict.verdict == "not measured"
+    assert verdict.reasons == ""
+
+
+def test_a_constant_source_is_named() -> None:
+    blank = Pair(torch.zeros(16, 16), torch.rand(16, 16), kind="CT-MRI", name="blank", case=None)
+    entry = Entry("CT-MRI", "blank", None, lambda: blank)
+    with pytest.raises(ValueError, match="CT-MRI/blank: a source is constant"):
+        audit([entry], chosen("SF"), lambda *_: None)
 
 
 def test_the_page_names_the_images_and_every_metric() -> None:
