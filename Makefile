@@ -69,6 +69,10 @@ field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR,
 	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 8 --metrics $(SHOWN) --out build/field
 	.venv/bin/python tools/readme.py field build/field docs/field.md
 
+colour: .venv     ## what becomes of the colour of PET and SPECT over MRI in DATA=DIR, docs/colour.md; 10 minutes on 2 cores
+	.venv/bin/fusebench bench colour --data "$(DATA)" --kinds PET-MRI,SPECT-MRI --pairs 10 --out build/colour
+	.venv/bin/python tools/readme.py colour build/colour docs/colour.md
+
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
 	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
 
@@ -78,4 +82,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity reproduction field processors train-multifocus train-latlrr train-csr train-sparse readme setup help
+.PHONY: bench check record test test-all lint types perf parity reproduction field colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help

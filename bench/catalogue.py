@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from fusebench.bench.colour import colour
 from fusebench.bench.external import AnyFuser, External
 from fusebench.bench.external import rows as external_rows
 from fusebench.bench.gate.record import smoke
@@ -137,6 +139,7 @@ SUITES: Mapping[str, Callable[..., Suite]] = {
     "classical": classical,
     "field": field,
     "grid": grid,
+    "colour": colour,
     "smoke": smoke,
 }
 
@@ -159,7 +162,7 @@ def suite_of(
     name
         Of the suite.
     data
-        Name of a data set or place of a folder; None for the phantom.
+        Name of a data set or place of a folder; None for the phantom, in colour for the suite colour.
     pairs
         How many of each kind; None for the suite's own choice.
     reading
@@ -188,7 +191,11 @@ def suite_of(
         if data is not None or pairs is not None or reading != AS_STATED:
             raise ValueError("the suite smoke is what the record holds; it takes neither --data nor --pairs")
         return SUITES[name]()
-    options = {"published": published, "cnn_file": cnn_file} if name == "paper" else {}
+    options: dict[str, Any] = {"published": published, "cnn_file": cnn_file} if name == "paper" else {}
+    if name == "colour":
+        # Its sources stay coloured, and their table is that by which uptake is read.
+        options = {"table": reading.table, "say": say}
+        data, reading = data or "phantom-colour", replace(reading, table=None)
     entries = datasets.entries(data or "phantom", reading, say)
     return SUITES[name](entries if results is None else shown_by(results, entries, say), pairs, **options)
 

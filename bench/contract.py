@@ -23,7 +23,8 @@ class Finding(NamedTuple):
 def check(fuser: Fuser, device: str = "cpu") -> list[Finding]:
     """Hold a fuser against every clause.
 
-    Sources are noise of a fixed seed, 16 x 16 and 17 x 23 pixels, or so much larger as the fuser's `least` demands.
+    Sources are noise of a fixed seed, 16 x 16 and 17 x 23 pixels, or so much larger as the fuser's `least` demands;
+    coloured for a fuser of colour images.
     What the fuser prints goes to stderr.
 
     Examples
@@ -137,4 +138,5 @@ def _sources(fuser: Fuser, device: str) -> list[tuple[Tensor, Tensor]]:
     noise = torch.Generator().manual_seed(0)
     least = getattr(fuser, "least", 1)
     sizes = [(max(height, least), max(width, least)) for height, width in SIZES]
-    return [(a, b) for a, b in (torch.rand(2, 2, *size, generator=noise).to(device) for size in sizes)]
+    channels = (3,) if getattr(fuser, "colour", False) else ()
+    return [(a, b) for a, b in (torch.rand(2, 2, *channels, *size, generator=noise).to(device) for size in sizes)]

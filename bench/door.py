@@ -69,9 +69,8 @@ def fuse(a: Image, b: Image, method: Method) -> Image:
     [100, 100, 100, 100]
     """
     pair = _pair("pairs", "pair", a, b)
-    fused = work.fuse(_method(method), pair.a[None], pair.b[None])[0]
-    levels = fused if pair.chroma is None else work.shown_in_colour(fused, pair.chroma).movedim(0, -1)
-    return _like(a, levels)
+    fused, coloured = work.fuse(_method(method), pair)
+    return _like(a, fused if coloured is None else coloured.movedim(0, -1))
 
 
 def score(
@@ -306,7 +305,7 @@ def _method(method: Method, name: str | None = None) -> Fuser:
 
 def _pair(kind: str, name: str, a: Image, b: Image) -> Pair:
     (grey_a, chroma_a), (grey_b, chroma_b) = _read(a), _read(b)
-    return Pair(grey_a, grey_b, kind, name, None, chroma=colour.merge(chroma_a, chroma_b))
+    return Pair(grey_a, grey_b, kind, name, None, chromas=(chroma_a, chroma_b))
 
 
 def _read(image: Image) -> tuple[Tensor, Tensor | None]:

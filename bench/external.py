@@ -19,8 +19,8 @@ class External:
     name: str = field(metadata=NEVER_SHOWN)
     folders: tuple[tuple[str, Path], ...] = field(metadata=NEVER_SHOWN)
 
-    def read(self, pair: Pair) -> Tensor:
-        """Read the fused image of a pair as it is scored: luma, (H, W).
+    def read(self, pair: Pair) -> tuple[Tensor, Tensor | None]:
+        """Read the fused image of a pair: luma, (H, W), as it is scored, and chroma, (2, H, W), where it has some.
 
         Raises
         ------
@@ -28,11 +28,11 @@ class External:
             If it is missing, damaged or not of the pair's size; the message names the file.
         """
         path = self._file(pair.kind, pair.name)
-        grey, _ = image.read(path)
+        grey, chroma = image.read(path)
         if tuple(grey.shape) != pair.size:
             sizes = [f"{height} x {width}" for height, width in (grey.shape, pair.size)]
             raise ValueError(f"{path}: {sizes[0]} pixels, but the pair has {sizes[1]}")
-        return grey
+        return grey, chroma
 
     def has(self, kind: str, name: str) -> bool:
         """Say whether there is an image of a pair, good or bad."""

@@ -130,8 +130,9 @@ def fuse(
         progress(label(fuser), done, len(numbers))
         at = a if number is None else a.with_name(f"{a.name}#{number}")
         pair = formats.read_pair(at, b, "fuse", reading=reading, say=say if done == 0 else lambda _: None)
-        fused.append(work.fuse(fuser, pair.a[None].to(device), pair.b[None].to(device))[0].cpu())
-        pictures.append(_shown(fused[-1], pair, as_shown))
+        grey, coloured = work.fuse(fuser, pair, device)
+        fused.append(grey)
+        pictures.append(_shown(grey, coloured, pair, as_shown))
     if to.slices is None or (to.is_file and formats.suffix(to.path) in image.LOSSLESS):
         image.write(pictures[0], to.path)
         return str(to.path)
@@ -147,7 +148,7 @@ def fuse(
     )
 
 
-def _shown(fused: Tensor, pair: Pair, look: Look) -> Tensor:
+def _shown(fused: Tensor, coloured: Tensor | None, pair: Pair, look: Look) -> Tensor:
     if look.source is not None:
         source = (pair.a, pair.b)[look.source]
         if pair.modalities[look.source] in pair.coloured:
@@ -155,7 +156,7 @@ def _shown(fused: Tensor, pair: Pair, look: Look) -> Tensor:
                 f"--show: source {'ab'[look.source]} is coloured already; its colour is put back without it"
             )
         return image.quantise(colour.overlay(fused.double() / 255, source, look.table, look.opacity))
-    return fused if look.grey or pair.chroma is None else work.shown_in_colour(fused, pair.chroma)
+    return fused if look.grey or coloured is None else coloured
 
 
 def _beside(fused: Tensor, numbers: list[int], a: Path, to: Target, reading: Reading, *, method: str) -> str:

@@ -10,6 +10,7 @@ from fusebench.datasets.reading import AS_STATED, Reading
 
 DATASETS: Mapping[str, Callable[[], tuple[Entry, ...]]] = {
     "phantom": phantom.entries,
+    "phantom-colour": phantom.coloured,
 }
 
 

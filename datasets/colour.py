@@ -83,10 +83,26 @@ def split(rgb: npt.NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
     (76, [-0.168, 0.5])
     """
     red, green, blue = (rgb[..., channel].astype(np.int64) for channel in range(3))
-    luma = (299 * red + 587 * green + 114 * blue + 500) // 1000
+    luma = _luma(red, green, blue)
     # Rounding of Y can carry a chroma of pure red or blue past 0.5 by a fifth of a grey level.
     chroma = np.stack([(blue - luma) / 1.772, (red - luma) / 1.402]).clip(-127.5, 127.5)
     return torch.from_numpy((luma / 255).astype(np.float32)), torch.from_numpy((chroma / 255).astype(np.float32))
+
+
+def luma_of(rgb: Tensor) -> Tensor:
+    """Give the luma of 8-bit colour images as `split` does: (..., 3, H, W) to (..., H, W), uint8.
+
+    Examples
+    --------
+    >>> luma_of(torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1)).item()
+    76
+    """
+    levels: Tensor = _luma(*rgb.long().unbind(-3))
+    return levels.to(torch.uint8)
+
+
+def _luma(red: Any, green: Any, blue: Any) -> Any:
+    return (299 * red + 587 * green + 114 * blue + 500) // 1000
 
 
 def join(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -105,6 +121,17 @@ def join(luma: Tensor, chroma: Tensor) -> Tensor:
     red = luma + 1.402 * chroma[1]
     green = (luma - 0.299 * red - 0.114 * blue) / 0.587
     return torch.stack([red, green, blue]).clamp(0, 1)
+
+
+def channels(luma: Tensor, chroma: Tensor | None) -> Tensor:
+    """Give an image's R, G and B, (3, H, W), whether it is coloured or grey.
+
+    Examples
+    --------
+    >>> channels(torch.tensor([[0.25]]), None).flatten().tolist()
+    [0.25, 0.25, 0.25]
+    """
+    return luma.expand(3, -1, -1) if chroma is None else join(luma, chroma)
 
 
 def merge(first: Tensor | None, second: Tensor | None) -> Tensor | None:
@@ -158,10 +185,32 @@ def overlay(grey: Tensor, scalar: Tensor, table: str, opacity: float) -> Tensor:
     """
     if not 0 <= opacity <= 1:
         raise ValueError(f"an opacity of {opacity:g}; it lies between 0 and 1")
-    entries = torch.from_numpy(_table(table) / 255)
-    colours = entries[(scalar.double() * (ENTRIES - 1)).round().long()].movedim(-1, 0)
+    colours = painted(scalar, table)
     weight = torch.where(scalar > 0, opacity, 0.0).double()
     return (1 - weight) * grey.double() + weight * colours
+
+
+def painted(scalar: Tensor, table: str) -> Tensor:
+    """Show a scalar image, (H, W) in [0, 1], in the colours of a table: (3, H, W), float64, on the scalar's device.
+
+    Examples
+    --------
+    >>> painted(torch.tensor([[1.0]]), "atlas-pet").flatten().tolist()
+    [1.0, 0.0, 1.0]
+    """
+    entries = torch.from_numpy(_table(table) / 255).to(scalar.device)
+    return entries[(scalar.double() * (ENTRIES - 1)).round().long()].movedim(-1, 0)
+
+
+def places(rgb: npt.NDArray[np.uint8], table: str) -> Tensor:
+    """Give each pixel's place in a table as `invert` does, of images too whose colours lie beside it.
+
+    Examples
+    --------
+    >>> places(np.array([[[255, 40, 255]]], dtype=np.uint8), "atlas-pet").tolist()
+    [[1.0]]
+    """
+    return torch.from_numpy(_nearest(rgb, table)[0])
 
 
 def check_table(name: str) -> None:
@@ -206,6 +255,19 @@ def invert(rgb: npt.NDArray[np.uint8], table: str) -> Tensor:
         hint = f"; {best} would fit" if others[best] <= OFF_TABLE else ""
         raise ValueError(f"not coloured by the table {table}: its colours are off by {off:.0f} levels of 255{hint}")
     return torch.from_numpy(place)
+
+
+def table_of(rgb: npt.NDArray[np.uint8]) -> str | None:
+    """Name the table of the Whole Brain Atlas on which an image's colours lie, to `OFF_TABLE`; None where neither is.
+
+    Examples
+    --------
+    >>> table_of(np.array([[[0, 85, 255], [0, 0, 0]]], dtype=np.uint8))
+    'atlas-pet'
+    """
+    off = {name: _nearest(rgb, name)[1] for name in ATLAS}
+    nearest = min(off, key=off.__getitem__)
+    return nearest if off[nearest] <= OFF_TABLE else None
 
 
 # Where a table that was named does not fit, these are tried, to say which does.

@@ -254,7 +254,7 @@ def read_pair(
     (path_a, index_a), (path_b, index_b) = split(first), split(second)
     for remark in compare(first, second):
         say(f"{path_a}, {path_b}: {remark}")
-    chroma: Tensor | None
+    chromas: tuple[Tensor | None, Tensor | None]
     if _are_volumes(path_a, path_b):
         if index_a is None:
             last = _numbers(path_a, reading)[-1]
@@ -264,8 +264,7 @@ def read_pair(
         if index_b not in {None, index_a}:
             raise ValueError(f"{second}: the second volume is resampled to slice {index_a} of the first")
         a, b = volumes.read(volume(path_a), volume(path_b), index_a, modalities, reading)
-        coloured: tuple[str, ...] = ()
-        chroma = None
+        chromas = None, None
         sides = None if volume(path_a).unplaced else orientation.sides(reading.axis, reading.orientation)
     else:
         a, chroma_a = _read(path_a, index_a, modalities[0], reading)
@@ -276,12 +275,11 @@ def read_pair(
         if a.shape != b.shape:
             sizes = [f"{path} is {grey.shape[0]} x {grey.shape[1]}" for path, grey in ((first, a), (second, b))]
             raise ValueError(f"{sizes[0]} but {sizes[1]} pixels; a registered pair has one size")
-        coloured = tuple(m for m, c in zip(modalities, (chroma_a, chroma_b), strict=True) if c is not None)
-        chroma = colour.merge(chroma_a, chroma_b)
+        chromas = chroma_a, chroma_b
         turned = _turn(path_a, index_a, reading)
         sides = turned and turned.sides
     name = name or stem(path_a) + ("" if index_a is None else f"#{index_a}")
-    return Pair(a, b, kind, name, case, modalities, chroma, coloured, sides=sides)
+    return Pair(a, b, kind, name, case, modalities, chromas, sides=sides)
 
 
 def read_beside(

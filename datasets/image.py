@@ -155,9 +155,10 @@ def png(image: Tensor) -> bytes:
 
 
 def from_png(content: bytes) -> Tensor:
-    """Give the grey levels of a PNG file's bytes, (H, W) uint8: what `png` was given."""
+    """Give the levels of a PNG file's bytes, (H, W) or (3, H, W), uint8: what `png` was given."""
     with Image.open(io.BytesIO(content)) as image:
-        return torch.from_numpy(np.array(image))
+        levels = torch.from_numpy(np.array(image))
+    return levels if levels.ndim == 2 else levels.movedim(-1, 0)
 
 
 def write_pixels(numbers: npt.NDArray[Any], path: Path) -> None:

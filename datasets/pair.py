@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from fusebench.datasets import colour
 from torch import Tensor
 
 
@@ -25,11 +26,8 @@ class Pair:
         The patient or scene; None where it is not known. Slices of one case are correlated, so statistics count cases.
     modalities
         What a and b show, such as ("CT", "MRI").
-    chroma
-        Colour of a coloured source: (Cb, Cr), shape (2, H, W), float32, in [-0.5, 0.5]; with it a grey
-        fusion can be shown in colour. None where both sources are grey.
-    coloured
-        The modalities whose images came in colour.
+    chromas
+        The colour of a and of b: (Cb, Cr), shape (2, H, W), float32, in [-0.5, 0.5]; None for a grey one.
     synthetic
         Whether the images are simulated; said wherever they are shown.
     sides
@@ -54,8 +52,7 @@ class Pair:
     name: str
     case: str | None
     modalities: tuple[str, str] = ("a", "b")
-    chroma: Tensor | None = None
-    coloured: tuple[str, ...] = ()
+    chromas: tuple[Tensor | None, Tensor | None] = (None, None)
     synthetic: bool = False
     sides: tuple[str, str] | None = None
 
@@ -68,13 +65,30 @@ class Pair:
                 f"{where}: {self.modalities[0]} is {_size(self.a)} but {self.modalities[1]} is {_size(self.b)} "
                 "pixels; a registered pair has one size"
             )
-        if self.chroma is not None:
-            _check_chroma(self.chroma, self.size, where)
+        for chroma in self.chromas:
+            if chroma is not None:
+                _check_chroma(chroma, self.size, where)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.a.shape[0], self.a.shape[1]
+
+    @property
+    def coloured(self) -> tuple[str, ...]:
+        """The modalities whose images came in colour."""
+        return tuple(name for name, chroma in zip(self.modalities, self.chromas, strict=True) if chroma is not None)
+
+    @property
+    def chroma(self) -> Tensor | None:
+        """The chroma with which a grey fusion is shown (`colour.merge`); None where both sources are grey."""
+        return colour.merge(*self.chromas)
+
+    @property
+    def channels(self) -> tuple[Tensor, Tensor]:
+        """Both sources in colour, (3, H, W) each, float32, in [0, 1]; the channels of a grey one are equal."""
+        a, b = (colour.channels(grey, chroma) for grey, chroma in zip((self.a, self.b), self.chromas, strict=True))
+        return a, b
 
 
 @dataclass(frozen=True)

@@ -15,22 +15,28 @@ PET     glucose uptake 4 : 1 : 0 in grey matter, white matter and fluid (E. J. H
         blurred to the resolution of the scanner, Poisson counts, and the smoothing of a reconstruction.
 SPECT   the same uptake with a wider blur and fewer counts.
 
-Every constant stands in a table below. All slices are of one head, hence one case.
+Every constant stands in a table below. All slices are of one head, hence one case. PET and SPECT are grey, or in the
+pseudo-colours of the Whole Brain Atlas (`coloured`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from fusebench.datasets import colour
+from fusebench.datasets.image import quantise
 from fusebench.datasets.pair import Entry, Pair
 
 Array = npt.NDArray[np.float32]
 
 KINDS = ("CT-MRI", "CT-PET", "SPECT-MRI")
+# The colour tables of what has one.
+TABLES = {"PET": "atlas-pet", "SPECT": "atlas-spect"}
+COLOURED_KINDS = ("PET-MRI", "SPECT-MRI", "CT-PET")
 CASE = "icbm152"
 SEED = 152
 CLOSING_MM = 10.0  # bridges the sulci and the gap between the hemispheres, as the inner table does
@@ -113,11 +119,36 @@ def entries(kinds: Sequence[str] = KINDS, size: int = 256) -> tuple[Entry, ...]:
     )
 
 
+def coloured(kinds: Sequence[str] = COLOURED_KINDS, size: int = 256) -> tuple[Entry, ...]:
+    """List the same with PET and SPECT in pseudo-colour; for the parameters see `entries`.
+
+    Examples
+    --------
+    >>> coloured(["SPECT-MRI"], size=64)[30].read().coloured
+    ('SPECT',)
+    """
+    return tuple(
+        Entry(entry.kind, entry.name, entry.case, partial(_coloured, entry.read), "phantom-colour")
+        for entry in entries(kinds, size)
+    )
+
+
 def pair(kind: str, z: int, size: int = 256) -> Pair:
     """Simulate one axial slice, z in mm of MNI space, as a pair of the given kind."""
     first, second = kind.split("-")
     a, b = (torch.from_numpy(_shrink(SCANNERS[modality](z), size)) for modality in (first, second))
     return Pair(a, b, kind, f"{CASE}-z{z:+03d}", CASE, (first, second), synthetic=True)
+
+
+def _coloured(read: Callable[[], Pair]) -> Pair:
+    grey = read()
+    (a, chroma_a), (b, chroma_b) = (
+        colour.split(quantise(colour.painted(image, TABLES[modality])).movedim(0, -1).numpy())
+        if modality in TABLES
+        else (image, None)
+        for image, modality in zip((grey.a, grey.b), grey.modalities, strict=True)
+    )
+    return replace(grey, a=a, b=b, chromas=(chroma_a, chroma_b))
 
 
 def _mri(z: int) -> Array:

@@ -31,6 +31,9 @@ class Fuser(Protocol):
         Who proposed it, and the year, such as "Li, Kang, Hu 2013": `fusebench list fusers` shows it.
     `parameters`
         How many numbers its network has, which tables show.
+    `colour`
+        True for a fuser of colour images: its sources and its result have shape (N, 3, H, W), sRGB in [0, 1]. The
+        channels of a grey source are equal. What is scored by grey levels is the luma of its result.
     `drift`
         Where the 8-bit image depends on the processor: the largest change of a score that this makes, relative to the
         score or to 0.001.

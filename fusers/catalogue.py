@@ -10,6 +10,16 @@ from typing import Any
 
 from fusebench.fusers import foreign
 from fusebench.fusers.base import Fuser, check_class, label, parse
+from fusebench.fusers.colour.adaptive_ihs import AdaptiveIHS
+from fusebench.fusers.colour.brovey import Brovey
+from fusebench.fusers.colour.channels import Channels
+from fusebench.fusers.colour.hsv import HSV
+from fusebench.fusers.colour.ihs import IHS
+from fusebench.fusers.colour.lab import Lab
+from fusebench.fusers.colour.luma import Luma
+from fusebench.fusers.colour.overlay import Overlay
+from fusebench.fusers.colour.pca_ihs import PCAIHS
+from fusebench.fusers.colour.uptake import Uptake
 from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.decision.dempster_shafer import DempsterShafer
 from fusebench.fusers.feature.adf import ADF
@@ -33,6 +43,7 @@ from fusebench.fusers.neural.dlf import DLF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.onnx_model import OnnxModel
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_colour import VGG16Colour
 from fusebench.fusers.neural.zero_learning import ZeroLearning
 from fusebench.fusers.pixel.contourlet import Contourlet
 from fusebench.fusers.pixel.contrast import Contrast
@@ -122,6 +133,21 @@ FUSERS: tuple[type[Fuser], ...] = (
     VGG16LBFGS,
 )
 
+# They take and give colour images: the suite colour has them.
+COLOUR: tuple[type[Fuser], ...] = (
+    Luma,
+    IHS,
+    AdaptiveIHS,
+    PCAIHS,
+    Brovey,
+    HSV,
+    Lab,
+    Channels,
+    Overlay,
+    Uptake,
+    VGG16Colour,
+)
+
 # What fuses only with a file of the user's: it has a name, and no row in a suite.
 ON_REQUEST: tuple[type[Fuser], ...] = (OnnxModel,)
 
@@ -134,7 +160,7 @@ def plugins() -> tuple[type[Fuser], ...]:
 
     One that cannot be imported, is no fuser or has the name of another is named in a warning and left out.
     """
-    found: dict[str, type[Fuser]] = {cls.name: cls for cls in FUSERS}
+    found: dict[str, type[Fuser]] = {cls.name: cls for cls in (*FUSERS, *COLOUR)}
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
         try:
             with foreign.reading(point.module.partition(".")[0]), foreign.printing(f"plug-in {point.name}"):
@@ -148,12 +174,12 @@ def plugins() -> tuple[type[Fuser], ...]:
             warnings.warn(f"plug-in {point.name} ({point.value}) is left out: {reason}", stacklevel=2)
         else:
             found[cls.name] = cls
-    return tuple(found.values())[len(FUSERS) :]
+    return tuple(found.values())[len(FUSERS) + len(COLOUR) :]
 
 
 def known() -> tuple[type[Fuser], ...]:
     """Give every fuser there is: the bench's own, then the plug-ins'."""
-    return (*FUSERS, *plugins(), *ON_REQUEST)
+    return (*FUSERS, *COLOUR, *plugins(), *ON_REQUEST)
 
 
 def make(text: str) -> Fuser:

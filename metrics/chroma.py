@@ -58,7 +58,7 @@ def chromatic_difference(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """
     _check(a, b, fused)
     of_a, of_b = (Map(torch.linalg.vector_norm(_ab(fused) - _ab(source), dim=1)) for source in (a, b))
-    return of_a.then(partial(_mean_of_coloured, a, b), of_b)
+    return of_a.then(partial(mean_of_coloured, a, b), of_b)
 
 
 def hue_difference(a: Tensor, b: Tensor, fused: Tensor) -> Local:
@@ -77,7 +77,7 @@ def hue_difference(a: Tensor, b: Tensor, fused: Tensor) -> Local:
     """
     _check(a, b, fused)
     of_a, of_b = (Map(_hue_difference(_ab(source), _ab(fused))) for source in (a, b))
-    return of_a.then(partial(_mean_of_coloured, a, b), of_b)
+    return of_a.then(partial(mean_of_coloured, a, b), of_b)
 
 
 def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -101,7 +101,7 @@ def chroma_correlation(a: Tensor, b: Tensor, fused: Tensor, *, mask: Tensor | No
     1.0
     """
     _check(a, b, fused)
-    return _mean_of_coloured(a, b, *(_correlation(source, fused, mask) for source in (a, b)))
+    return mean_of_coloured(a, b, *(_correlation(source, fused, mask) for source in (a, b)))
 
 
 def coloured(image: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def _check(a: Tensor, b: Tensor, fused: Tensor) -> None:
         raise ValueError(f"colour images of one size, (N, 3, H, W), are compared, not {shapes}")
 
 
-def _mean_of_coloured(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+def mean_of_coloured(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
     """Average the scores of two sources over those that are coloured."""
     total = torch.where(coloured(a), of_a, 0.0) + torch.where(coloured(b), of_b, 0.0)
     return total / (coloured(a).double() + coloured(b).double())

@@ -68,7 +68,7 @@ class Scored(NamedTuple):
 def images(pair: Pair, methods: Iterable[External] = ()) -> Images:
     """Fuse a pair by a few methods, and read what others have made of it."""
     a, b = pair.a[None], pair.b[None]
-    made = [fuser(a, b)[0] for fuser in FUSERS] + [method.read(pair) for method in methods]
+    made = [fuser(a, b)[0] for fuser in FUSERS] + [method.read(pair)[0] for method in methods]
     return Images(*((255 * x).round().to(torch.uint8) for x in (a, b, torch.stack(made))))
 
 

@@ -1,4 +1,4 @@
-"""What the documents print, from the files of runs: the README's tables and picture, `make readme`; `make field`."""
+"""What the documents print, from the files of runs: `make readme`, `make field` and `make colour`."""
 
 import re
 import shutil
@@ -73,8 +73,32 @@ def write_field(out: Path, docs: Path) -> None:
     docs.write_text("\n".join([head, *ranks, "### What they take\n", *seconds]) + "\n", encoding="utf-8")
 
 
-def _insert(readme: Path, what: str, texts: list[str]) -> None:
-    begin, end = f"<!-- {what}: written by `make readme` -->", f"<!-- end of {what} -->"
+def write_colour(out: Path, page: Path) -> None:
+    """Put the tables of a run of the suite colour between the page's marks, and what they trade into a picture."""
+    run = results.read(out)
+    _insert(page, "tables of the suite colour", tables.printed(run, facts=False), by="colour")
+    _draw_colour(run, page.with_suffix(".png"))
+
+
+def _draw_colour(run: results.Results, path: Path) -> None:
+    """Draw for each table what its methods keep of the edges against what they lose of the colour."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(run.tables), figsize=(6 * len(run.tables), 5), layout="constrained", squeeze=False
+    )
+    for ax, table in zip(axes[0], run.tables, strict=True):
+        labels = [metric.label for metric in table.metrics]
+        means = run.values(table).mean(axis=1)[:, [labels.index(name) for name in ("D_ab", "Q_ABF")]]
+        for fuser, (x, y) in zip(table.fusers, means, strict=True):
+            ax.plot(x, y, "o", color="0.6" if fuser.trivial else "#0072B2", markersize=4)
+            ax.annotate(fuser.title, (x, y), xytext=(4, 2), textcoords="offset points", fontsize=7)
+        ax.set(title=table.title, xlabel="colour lost: D_ab (CIELAB units)", ylabel="edges kept: Q_ABF")
+    figure.savefig(path, dpi=110)
+
+
+def _insert(readme: Path, what: str, texts: list[str], by: str = "readme") -> None:
+    begin, end = f"<!-- {what}: written by `make {by}` -->", f"<!-- end of {what} -->"
     text = readme.read_text(encoding="utf-8")
     marked, count = re.subn(
         f"{re.escape(begin)}.*{re.escape(end)}", lambda _: "\n".join([begin, "", *texts, end]), text, flags=re.DOTALL
@@ -86,6 +110,8 @@ def _insert(readme: Path, what: str, texts: list[str]) -> None:
 
 if __name__ == "__main__" and sys.argv[1] == "field":
     write_field(Path(sys.argv[2]), Path(sys.argv[3]))
+elif __name__ == "__main__" and sys.argv[1] == "colour":
+    write_colour(Path(sys.argv[2]), Path(sys.argv[3]))
 elif __name__ == "__main__":
     write(Path(sys.argv[1]), Path(sys.argv[2]))
     for folder in sys.argv[3:]:

@@ -54,7 +54,8 @@ def bench_(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SUITE]", help="paper, classical, field (every method), grid (transforms and rules) or smoke."
+            metavar="[SUITE]",
+            help="paper, classical, field (every method), grid (transforms and rules), colour (PET, SPECT) or smoke.",
         ),
     ] = None,
     suite: Annotated[

@@ -66,8 +66,11 @@ def record_(
     pairs: Pairs = None,
     markdown: Markdown = False,
 ) -> None:
-    """Recompute a suite and write its record, and say what moved. The commit says why."""
-    from fusebench.bench.gate.changes import read_scores
+    """Recompute a suite and write its record, and say what moved. The commit says why.
+
+    A score that moved by less than its fuser and metric state stays as it was recorded.
+    """
+    from fusebench.bench.gate.changes import kept, read_scores
     from fusebench.bench.gate.record import moved, write
 
     if not record.parent.is_dir():
@@ -76,9 +79,11 @@ def record_(
     chosen, after, failures = _recomputed(suite, data, pairs)
     if failures:
         raise ValueError(f"failed: {failures[0]}; nothing was recorded")
-    write(record, after)
     if before is not None:
-        _print(moved(before, after, chosen), markdown=markdown)
+        found = moved(before, after, chosen)
+        _print(found, markdown=markdown)
+        after = kept(before, after, found)
+    write(record, after)
     say(f"{record}: {len(after)} scores")
 
 

@@ -12,7 +12,7 @@ import inspect
 import json
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache, lru_cache, partial
 from importlib import metadata
@@ -77,8 +77,9 @@ class Keys:
         files = [external.sha256(kind, pair) for external in read]
         return _digest([pixels, label(fuser), options, files, code, digest])
 
-    def score(self, pixels: str, fused: str, metric: Metric) -> str | None:
-        """Key of a metric's score of an image, which is named by its digest."""
+    def score(self, pixels: str, images: Mapping[str, str], metric: Metric) -> str | None:
+        """Key of a metric's score of an image, whose digests are given: as it is fused, and as it is in colour."""
+        fused = images.get("colour", images["fused"]) if metric.family == "colour" else images["fused"]
         parts = _parts(metric.function)
         functions = [part for part in parts if part is parts[0] or isinstance(part, FunctionType)]
         codes = [self.code(home(function)) for function in functions]

@@ -169,7 +169,7 @@ def _take_over(
 
 def _valid(plan: Plan, item: Item, line: Line) -> list[str]:
     """Name the metrics whose scores are still right."""
-    keys = {metric.label: plan.keys.score(item.pixels, line.images["fused"], metric) for metric in item.metrics}
+    keys = {metric.label: plan.keys.score(item.pixels, line.images, metric) for metric in item.metrics}
     return [metric for metric, key in keys.items() if key is not None and line.scores.get(metric, (0, None))[1] == key]
 
 
@@ -232,9 +232,15 @@ def _with_images(task: Task, journal: Journal, there: dict[Name, tuple[Metric, .
     def image(name: Name) -> bytes:
         return (journal.folder / store.FUSED / image_path(name)).read_bytes()
 
+    def coloured(name: Name) -> bytes | None:
+        path = journal.folder / store.COLOUR / image_path(name)
+        return path.read_bytes() if path.exists() else None
+
     return task._replace(
         rows=tuple(
-            row._replace(fused=tuple(map(image, names))) if there.keys() >= {*names} else row
+            row._replace(fused=tuple(map(image, names)), coloured=tuple(map(coloured, names)))
+            if there.keys() >= {*names}
+            else row
             for row in task.rows
             for names in [task._replace(rows=(row,)).names]
         )
@@ -258,7 +264,7 @@ def _line(plan: Plan, journal: Journal, outcome: Outcome, doubts: dict[str, str]
     else:
         line = journal[name]
     scores = {
-        metric.label: (outcome.scores[metric.label], plan.keys.score(item.pixels, line.images["fused"], metric))
+        metric.label: (outcome.scores[metric.label], plan.keys.score(item.pixels, line.images, metric))
         for metric in item.metrics
         if metric.label in outcome.scores
     }

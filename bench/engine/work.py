@@ -27,13 +27,15 @@ Losses = tuple[tuple[int, int, float, float], ...]  # (round, evaluation, loss, 
 class Row(NamedTuple):
     """A fuser and the metrics its result is scored by.
 
-    Where the fused images are there already, `fused` holds them as PNG, one of each pair, and they are scored only.
-    Else a pair is fused, `twice` to see whether that gives the same.
+    Where the fused images are there already, `fused` holds them as PNG, one of each pair, and `coloured` those in
+    colour, where there are some; they are scored only. Else a pair is fused, `twice` to see whether that gives the
+    same.
     """
 
     fuser: AnyFuser
     metrics: tuple[Metric, ...]
     fused: tuple[bytes, ...] = ()
+    coloured: tuple[bytes | None, ...] = ()
     twice: bool = False
 
 
@@ -124,19 +126,22 @@ def failed(task: Task, reason: str) -> list[Outcome]:
     ]
 
 
-def fuse(fuser: Fuser, a: Tensor, b: Tensor) -> Tensor:
-    """Fuse a batch and quantise it: (N, H, W) in [0, 1] to uint8, clipped and rounded to the nearest grey level.
+def fuse(fuser: Fuser, pair: Pair, device: str = "cpu") -> tuple[Tensor, Tensor | None]:
+    """Fuse a pair and quantise it: (H, W) uint8, clipped and rounded to the nearest level; and (3, H, W) in colour.
 
-    What is returned is what is written, shown and scored. Raises ValueError if the fuser breaks its contract.
+    What is returned is what is written, shown and scored; in colour there is none of two grey sources. Raises
+    ValueError if the fuser breaks its contract.
     """
-    return _checked(fuser, _called(fuser, fuser, a, b), a)
+    done = _fuse(fuser, [pair], pair.a[None].to(device), pair.b[None].to(device))
+    return done.fused[0].cpu(), done.coloured[0]
 
 
 class _Done(NamedTuple):
-    """Fused images, (N, H, W) uint8, what is known of each one's losses, and a doubt."""
+    """Fused images, (N, H, W) uint8, in colour, (3, H, W) uint8, where there is one; their losses, and a doubt."""
 
     fused: Tensor
-    losses: list[Losses]
+    coloured: list[Tensor | None]
+    losses: Sequence[Losses] = ()
     doubt: str = ""
     seconds: float | None = None
 
@@ -144,7 +149,9 @@ class _Done(NamedTuple):
 def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float | None) -> _Done:
     """Fuse, or take the images that are there."""
     if row.fused:
-        return _Done(torch.stack([from_png(content) for content in row.fused]).to(a.device), [()] * len(pairs))
+        images = torch.stack([from_png(content) for content in row.fused])
+        coloured = row.coloured or [None] * len(pairs)
+        return _Done(images.to(a.device), [None if content is None else from_png(content) for content in coloured])
 
     def fused(fuser: AnyFuser) -> _Done:
         with deadline(timeout and timeout * len(pairs)):
@@ -157,7 +164,7 @@ def _done(row: Row, pairs: Sequence[Pair], a: Tensor, b: Tensor, timeout: float 
         done = done._replace(seconds=seconds / len(pairs) if part([row.fuser])[0] else None)
         # A second instance, so that what a fuser reads when it is made is read twice too.
         second = fused(replace(row.fuser)) if row.twice else done  # type: ignore[type-var]  # no dataclass to mypy
-    if torch.equal(done.fused, second.fused):
+    if torch.equal(done.fused, second.fused) and all(map(_equal, done.coloured, second.coloured)):
         return done._replace(doubt=foreign.doubt(row.fuser))
     most = (done.fused.int() - second.fused.int()).abs().max().item()
     return done._replace(doubt=f"two calls differ by up to {most} grey levels")
@@ -167,16 +174,29 @@ def _fuse(fuser: AnyFuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done
     """Fuse a batch and quantise it, or read its images; with the losses of a fuser that tells them."""
     called, read = part([fuser])
     for external in read:
-        images = torch.stack([external.read(pair) for pair in pairs]).to(a)
-        return _Done(_checked(external, images, a), [()] * len(pairs))
+        images, chromas = zip(*(external.read(pair) for pair in pairs), strict=True)
+        grey = _checked(external, torch.stack(images).to(a), a)
+        shown = (pair.chroma if chroma is None else chroma for pair, chroma in zip(pairs, chromas, strict=True))
+        return _Done(grey, [*map(_shown, grey, shown)])
     (made,) = called
+    if getattr(made, "colour", False):
+        a, b = channels(pairs, a.device)
+        fused = _checked(made, _called(made, made, a, b), a)
+        return _Done(colour.luma_of(fused), [*fused.cpu()])
     if (traced := getattr(made, "traces", None)) is None:
-        return _Done(fuse(made, a, b), [()] * len(pairs))
+        grey, losses = _checked(made, _called(made, made, a, b), a), []
+    else:
+        # The losses are computed on the way and cost nothing; the call alone would throw them away.
+        traces: list[Trace] = _called(made, traced, a, b)
+        grey = _checked(made, torch.stack([trace.image for trace in traces]), a)
+        losses = [_losses(trace) for trace in traces]
+    return _Done(grey, [_shown(image, pair.chroma) for image, pair in zip(grey, pairs, strict=True)], losses)
 
-    # The losses are computed on the way and cost nothing; the call alone would throw them away.
-    traces: list[Trace] = _called(made, traced, a, b)
-    losses = [_losses(trace) for trace in traces]
-    return _Done(_checked(made, torch.stack([trace.image for trace in traces]), a), losses)
+
+def channels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Give the sources of pairs in colour, (N, 3, H, W) each."""
+    a, b = (torch.stack(images).to(device) for images in zip(*(pair.channels for pair in pairs), strict=True))
+    return a, b
 
 
 def _losses(trace: Trace) -> Losses:
@@ -213,6 +233,10 @@ def _checked(fuser: AnyFuser, fused: Tensor, like: Tensor) -> Tensor:
     return quantise(fused)
 
 
+def _equal(x: Tensor | None, y: Tensor | None) -> bool:
+    return x is y or (x is not None and y is not None and torch.equal(x, y))
+
+
 def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], done: _Done) -> list[Outcome]:
     scores: dict[str, list[float]] = {}
     failures: list[tuple[str, str]] = []
@@ -220,7 +244,8 @@ def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], d
     for metric in row.metrics:
         try:
             with foreign.watching(metric.function, metric.label):
-                scores[metric.label] = _score(metric, *sources, done.fused)
+                triple = _in_colour(pairs, done) if metric.family == "colour" else (*sources, done.fused)
+                scores[metric.label] = _score(metric, *triple)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failures.append((metric.label, _say(error)))
     seconds = (_clock(done.fused) - start) / len(pairs)
@@ -231,14 +256,14 @@ def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], d
             label(row.fuser),
             {metric: values[n] for metric, values in scores.items()},
             tuple(failures),
-            done.losses[n],
+            done.losses[n] if done.losses else (),
             b"" if row.fused else png(grey),
-            None if row.fused or pair.chroma is None else png(shown_in_colour(grey, pair.chroma)),
+            None if row.fused or coloured is None else png(coloured),
             doubt=done.doubt,
             fuse_seconds=done.seconds,
             score_seconds=seconds,
         )
-        for n, (pair, grey) in enumerate(zip(pairs, done.fused, strict=True))
+        for n, (pair, grey, coloured) in enumerate(zip(pairs, done.fused, done.coloured, strict=True))
     ]
 
 
@@ -249,15 +274,25 @@ def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> list[float]:
     return [float(score) for score in scores]
 
 
-def shown_in_colour(grey: Tensor, chroma: Tensor) -> Tensor:
-    """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W)."""
-    return quantise(colour.join(grey.cpu() / 255, chroma))
+def _in_colour(pairs: Sequence[Pair], done: _Done) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the sources and the fused images in colour, as they are scored: (N, 3, H, W) uint8."""
+    a, b = channels(pairs, done.fused.device)
+    shown = zip(done.fused.cpu(), done.coloured, strict=True)
+    fused = torch.stack([grey.expand(3, -1, -1) if coloured is None else coloured for grey, coloured in shown])
+    return quantise(a), quantise(b), fused.to(a.device)
+
+
+def _shown(grey: Tensor, chroma: Tensor | None) -> Tensor | None:
+    """Give an 8-bit grey fusion, (H, W), the chroma of its source: uint8, (3, H, W); None where there is none."""
+    return None if chroma is None else quantise(colour.join(grey.cpu() / 255, chroma))
 
 
 def pixels_sha256(pair: Pair) -> str:
-    """Digest of what is fused and shown: both images, and the chroma where there is one."""
-    images = [pair.a, pair.b, *([] if pair.chroma is None else [pair.chroma])]
-    return hashlib.sha256(b"".join(image.contiguous().numpy().tobytes() for image in images)).hexdigest()
+    """Digest of what is fused and shown: both images, and the chroma of a coloured one."""
+    parts = [pair.a, pair.b, *pair.chromas]
+    return hashlib.sha256(
+        b"".join(b"grey" if part is None else part.contiguous().numpy().tobytes() for part in parts)
+    ).hexdigest()
 
 
 def _read(entry: Entry, sha256: str) -> Pair:

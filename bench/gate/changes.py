@@ -128,6 +128,17 @@ def changes(before: "pd.DataFrame", after: "pd.DataFrame", tolerance: Tolerance)
     return [one for one in found if one.size > one.allowed]
 
 
+def kept(before: "pd.DataFrame", after: "pd.DataFrame", moved: Sequence[Change]) -> "pd.DataFrame":
+    """Give the scores of `after`, but those of `before` where none has moved.
+
+    So a record changes only where a score does, and not with the processor it was made on.
+    """
+    old = before.set_index(KEY).score.astype(float)
+    keys = after.set_index(KEY).index
+    stays = keys.isin(old.index) & ~keys.isin([one.key for one in moved])
+    return after.assign(score=after.score.astype(float).mask(stays, old.reindex(keys).to_numpy()))
+
+
 class Group(NamedTuple):
     """The changes of one fuser by one metric, the largest first."""
 

@@ -2,9 +2,11 @@
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fusebench.bench import colour
 from fusebench.bench.engine.run import run
 from fusebench.bench.engine.store import Failure, write_text
 from fusebench.bench.gate.changes import KEY, Change, changes, read_scores, stated
@@ -16,6 +18,7 @@ from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_colour import VGG16Colour
 from fusebench.fusers.neural.vgg16_weights import LAYERS
 from fusebench.fusers.pixel.trivial import Average, SourceA, SourceB
 from fusebench.fusers.pixel.wavelet import Wavelet
@@ -60,6 +63,22 @@ def smoke() -> Suite:
         "smoke-whole": Table(
             "Every metric, a synthetic slice", (Average(), Wavelet(), MultiFocusCNN(variant="medical")), whole, METRICS
         ),
+        **{f"smoke-colour-{name}": table for name, table in _in_colour().items()},
+    }
+
+
+def _in_colour() -> Suite:
+    """Give what the suite colour has and the tables above have not, on small pairs of kinds that those have not."""
+    tables = colour.colour(phantom.coloured(["MRI-PET", "MRI-SPECT"], size=64))
+    cheap = {f for table in tables.values() for f in table.fusers if getattr(f, "colour", False)} - {VGG16Colour()}
+    return {
+        name: replace(
+            table,
+            fusers=(*(fuser for fuser in table.fusers if fuser in cheap), VGG16Colour(evaluations=2)),
+            metrics=(*PROFILES["sound"], *(metric for metric in table.metrics if metric.family == "colour")),
+            shown=(),
+        )
+        for name, table in tables.items()
     }
 
 

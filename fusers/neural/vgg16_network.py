@@ -1,4 +1,4 @@
-"""VGG16 up to one convolution, for grey images: its features, and the gradient of a distance to given ones."""
+"""VGG16 up to one convolution: its features of grey or colour images, and the gradient of a distance to given ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,14 +23,15 @@ class Passed(NamedTuple):
 
 
 class Network:
-    """VGG16 up to and with one convolution and its ReLU, for grey levels from 0 to 255.
+    """VGG16 up to and with one convolution and its ReLU, for levels from 0 to 255.
 
-    The three input channels carry the same image, so they are folded into one: the kernels are summed over them. What
-    the subtracted means contribute is a convolution of a second channel of ones, whose zero padding is that of the
-    image after the subtraction; so the border is exact too.
+    Of a grey image the three input channels are the same, so they are folded into one: the kernels are summed over
+    them. What the subtracted means contribute is a convolution of a further channel of ones, whose zero padding is that
+    of the image after the subtraction; so the border is exact too.
 
     Forward and backward are written out: the way back needs the signs of the outputs and the pooled places only,
-    works in place, and ends in one channel, for which a matrix product with 9 taps is faster than a convolution.
+    works in place, and ends in one channel or three, for which a matrix product with the taps is faster than a
+    convolution.
 
     Parameters
     ----------
@@ -40,9 +41,11 @@ class Network:
         A tensor of the type and on the device to work in.
     weights_file
         See `vgg16_weights.load`.
+    colour
+        Whether images are colour ones, (N, 3, H, W) in the order R, G, B, where the methods below say (N, H, W).
     """
 
-    def __init__(self, layer: str, like: Tensor, weights_file: str = "") -> None:
+    def __init__(self, layer: str, like: Tensor, weights_file: str = "", *, colour: bool = False) -> None:
         # oneDNN's float32 kernels are at the processor's peak on channels-last images, and far from it on others.
         last = like.device.type == "cpu" and like.dtype == torch.float32
         self._format = torch.channels_last if last else torch.contiguous_format
@@ -50,15 +53,16 @@ class Network:
         kept = LAYERS[: LAYERS.index(layer) + 1]
         kernels = [weights[name][0].to(like) for name in kept]
         means = torch.tensor(BGR_MEANS).to(like).view(1, 3, 1, 1)
-        grey, ones = kernels[0].sum(dim=1), -(kernels[0] * means).sum(dim=1)
-        kernels[0] = torch.stack([grey, ones], dim=1)
+        ones = -(kernels[0] * means).sum(dim=1, keepdim=True)
+        image = kernels[0].flip(1) if colour else kernels[0].sum(dim=1, keepdim=True)
+        kernels[0] = torch.cat([image, ones], dim=1)
         self._pooled = [name.endswith("_1") and name != LAYERS[0] for name in kept]
         self._biases = [weights[name][1].to(like) for name in kept]
         self._kernels = [kernel.contiguous(memory_format=self._format) for kernel in kernels]
         # The gradient with respect to a convolution's input is a convolution with the kernel turned by 180 degrees.
         turned = [kernel.flip(2, 3).transpose(0, 1) for kernel in kernels]
         self._turned = [kernel.contiguous(memory_format=self._format) for kernel in turned]
-        self._taps = grey.flatten(1).mT.contiguous()
+        self._taps = image.flatten(1).mT.contiguous()
 
     @torch.no_grad()
     @full_precision()
@@ -91,7 +95,7 @@ class Network:
         """
         passed: list[Passed] = []
         difference = self._forward(x, passed).sub(target)
-        return _squared(difference), self._backward(difference.mul_(2), passed)
+        return _squared(difference), self._backward(difference.mul_(2), passed).view_as(x)
 
     @torch.no_grad()
     @full_precision()
@@ -108,10 +112,11 @@ class Network:
         """
         passed: list[Passed] = []
         here = self._forward(x, passed)
-        return self._backward(self._forward(x + direction, []).sub_(here), passed)
+        return self._backward(self._forward(x + direction, []).sub_(here), passed).view_as(x)
 
     def _forward(self, x: Tensor, passed: list[Passed]) -> Tensor:
-        out = torch.stack([x, torch.ones_like(x)], dim=1).contiguous(memory_format=self._format)
+        channels = x if x.ndim == 4 else x[:, None]
+        out = torch.cat([channels, torch.ones_like(channels[:, :1])], dim=1).contiguous(memory_format=self._format)
         for kernel, bias, pooled in zip(self._kernels, self._biases, self._pooled, strict=True):
             size, taken = out.shape, None
             if pooled:
@@ -131,7 +136,7 @@ class Network:
             gradient = F.conv2d(gradient, self._turned[len(passed)], padding=1)
             if taken is not None:
                 gradient = F.max_unpool2d(gradient, taken, [2, 2], output_size=size[2:])
-        return F.fold(self._taps @ gradient.flatten(2), gradient.shape[2:], 3, padding=1).squeeze(1)
+        return F.fold(self._taps @ gradient.flatten(2), gradient.shape[2:], 3, padding=1)
 
 
 def _squared(difference: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fusebench.bench.engine.store import Score, write_rows
-from fusebench.bench.gate.changes import Change, changes, grouped, markdown, read_place, stated
+from fusebench.bench.gate.changes import Change, changes, grouped, kept, markdown, read_place, stated
 from fusebench.bench.gate.record import moved
 from fusebench.bench.suite import Table, check
 from fusebench.fusers.pixel.wavelet import Wavelet
@@ -54,6 +54,13 @@ def test_a_score_that_is_no_number_hides_no_drift(score: float) -> None:
     odd = [WAVELET._replace(score=score)]
     assert found(odd, odd) == []
     assert len(found(odd, [WAVELET])) == len(found([WAVELET], odd)) == 1
+
+
+def test_a_record_keeps_what_has_not_moved() -> None:
+    rows = [WAVELET._replace(score=20 * (1 + TOLERANCE / 2)), RECORD[2]._replace(score=0.5)]
+    before, after = (pd.DataFrame(listed, columns=Score._fields) for listed in ([WAVELET, RECORD[2]], rows))
+    assert kept(before, after, changes(before, after, stated())).score.tolist() == [20.0, 0.5]
+    assert kept(before[1:], after, changes(before[1:], after, stated())).score.tolist() == [rows[0].score, 0.5]
 
 
 def test_what_one_side_lacks_is_said() -> None:

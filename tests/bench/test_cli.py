@@ -258,7 +258,7 @@ def test_a_1_by_n_pair_is_refused(command: Run, sources: tuple[Path, Path], tmp_
         (["fuse", "A", "B", "-m", "average", "-o", "f.png", "--device", "toaster"], "toaster"),
         (["fuse", "A", "B", "-m", "vgg16", "-o", "f.png", "--vgg16", "A"], vgg16_weights.SHA256),
         (["bench", "--maps", "MI"], "--maps MI: MI averages no local values, so that it has no map"),
-        (["bench", "papers"], "no suite is called 'papers'; known: paper, classical, field, grid, smoke"),
+        (["bench", "papers"], "no suite is called 'papers'; known: paper, classical, field, grid, colour, smoke"),
         (["bench", "--data", "gone"], "gone: no such folder"),
         (["bench", "--data", "EMPTY"], "no pairs; expected"),
         (["bench", "--pairs", "0"], "--pairs 0"),

@@ -80,7 +80,8 @@ def test_a_plug_in_stands_wherever_a_fuser_does(
     plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plugins(darker="darkness:Darker")
-    assert [cls.name for cls in catalogue.known()] == [*(cls.name for cls in catalogue.FUSERS), "darker", "onnx"]
+    own = [cls.name for cls in (*catalogue.FUSERS, *catalogue.COLOUR)]
+    assert [cls.name for cls in catalogue.known()] == [*own, "darker", "onnx"]
     assert label(parse("darker[weight=0.5]", catalogue.known())) == "darker[weight=0.5]"
     assert [label(f) for f in paper(phantom.entries())["table2"].fusers][-1] == "darker"
     assert command(monkeypatch, "list", "fusers") == 0

@@ -16,10 +16,12 @@ from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.profiles import PROFILES, score
 
+SHORT = "vgg16-colour[layer=conv1_2,evaluations=2]"
+
 
 def test_only_float32_runs_of_lbfgs_have_the_wider_tolerance() -> None:
     wide = {fuser for part in smoke().values() for fuser in map(label, part.fusers) if stated()(fuser, "SF") > 1e-9}
-    assert wide == {"vgg16[layer=conv1_2]", "vgg16[layer=conv1_2,solver=protocol]"}
+    assert wide == {"vgg16[layer=conv1_2]", "vgg16[layer=conv1_2,solver=protocol]", SHORT}
 
 
 def test_the_figure_is_the_metrics_own() -> None:

@@ -51,7 +51,7 @@ def pixels(kind: str, name: str) -> Pair:
     noise = torch.Generator().manual_seed(sum(name.encode()))
     a, b = torch.rand(2, 16, 16, generator=noise)
     chroma = torch.full((2, 16, 16), 0.1) if kind == "CT-PET" else None
-    return Pair(a, b, kind, name, name, chroma=chroma)
+    return Pair(a, b, kind, name, name, chromas=(None, chroma))
 
 
 def suite(count: int = 4, fusers: tuple[Fuser, ...] = CHEAP) -> Suite:

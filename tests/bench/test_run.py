@@ -28,11 +28,12 @@ from fusebench.datasets import image, phantom
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import Reading, parse_windows
 from fusebench.fusers.base import label
-from fusebench.fusers.catalogue import FUSERS, TRIVIAL, named
+from fusebench.fusers.catalogue import COLOUR, FUSERS, TRIVIAL, named
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.neural.vgg16_weights import LAYERS
 from fusebench.fusers.pixel.trivial import Average, Maximum
 from fusebench.fusers.pixel.wavelet import Wavelet
+from fusebench.metrics import chroma, uptake
 from fusebench.metrics.base import scaled
 from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.mutual_information import EN, MI, entropy
@@ -49,7 +50,7 @@ def entry(name: str, size: tuple[int, int] = (8, 8), kind: str = "CT-MRI", case:
     noise = torch.Generator().manual_seed(len(name))
     a, b = torch.rand(2, *size, generator=noise)
     case = case or name
-    return Entry(kind, name, case, lambda: Pair(a, b, kind, name, case, chroma=torch.full((2, *size), 0.1)))
+    return Entry(kind, name, case, lambda: Pair(a, b, kind, name, case, chromas=(None, torch.full((2, *size), 0.1))))
 
 
 def test_what_is_written_is_what_is_scored(tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_a_fuser_that_breaks_its_contract_is_named(result: Tensor) -> None:
             return result
 
     with pytest.raises(ValueError, match=r"^broken returned"):
-        fuse(Broken(), torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))
+        fuse(Broken(), Pair(torch.zeros(8, 8), torch.zeros(8, 8), "CT-MRI", "2012", None))
 
 
 def test_bad_data_costs_no_work(tmp_path: Path) -> None:
@@ -415,9 +416,11 @@ def test_a_number_spreads_over_the_cases(sizes: list[int], pairs: int) -> None:
 def test_the_smoke_suite_holds_every_fuser_layer_and_metric() -> None:
     suite: Suite = smoke()
     fusers = [fuser for table in suite.values() for fuser in table.fusers]
-    assert {type(f) for f in fusers} == set(FUSERS)
+    assert {type(f) for f in fusers} == {*FUSERS, *COLOUR}
     assert {f.layer for f in fusers if hasattr(f, "layer")} == set(LAYERS)
-    assert {metric for table in suite.values() for metric in table.metrics} == set(METRICS)
+    metrics = {metric for table in suite.values() for metric in table.metrics}
+    of_colour = {*chroma.RECORDS, *uptake.records("atlas-pet"), *uptake.records("atlas-spect")}
+    assert metrics == {*METRICS, *of_colour}
     assert {e.kind for table in suite.values() for e in table.entries} == {*phantom.KINDS, "PET-MRI"}
     # A pair's key says nothing of its size, so no pair stands in two sizes.
     keys = [(e.kind, e.name) for table in suite.values() for e in dict.fromkeys(table.entries)]

@@ -11,7 +11,7 @@ GOOD = torch.linspace(0, 1, 24).view(4, 6)
 
 
 def make(a: Tensor, b: Tensor = GOOD, chroma: Tensor | None = None) -> Pair:
-    return Pair(a, b, "CT-MRI", "2012", "2", ("CT", "MRI"), chroma)
+    return Pair(a, b, "CT-MRI", "2012", "2", ("CT", "MRI"), (None, chroma))
 
 
 def with_pixel(value: float) -> Tensor:

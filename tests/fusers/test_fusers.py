@@ -8,9 +8,10 @@ import torch
 from fusebench.bench.contract import check
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label, parse
-from fusebench.fusers.catalogue import FUSERS, TRIVIAL
+from fusebench.fusers.catalogue import COLOUR, FUSERS, TRIVIAL
 from fusebench.fusers.feature.csr import CSR
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
+from fusebench.fusers.neural.vgg16_colour import VGG16Colour
 from fusebench.fusers.pixel.nsct_pcnn import NSCTPCNN
 from fusebench.fusers.pixel.nsct_sr import NSCTSR
 from fusebench.fusers.pixel.nsst_msmg_pcnn import NSSTMSMGPCNN
@@ -37,6 +38,13 @@ every_fuser = pytest.mark.parametrize(
 
 @every_fuser
 def test_every_clause_of_the_contract_is_kept(fuser: Fuser) -> None:
+    assert [finding for finding in check(fuser) if finding.problem] == []
+
+
+@pytest.mark.parametrize(
+    "fuser", [VGG16Colour(evaluations=2) if cls is VGG16Colour else cls() for cls in COLOUR], ids=label
+)
+def test_colour_fusers_keep_the_contract_with_colour_images(fuser: Fuser) -> None:
     assert [finding for finding in check(fuser) if finding.problem] == []
 
 
@@ -96,7 +104,9 @@ def test_the_order_of_the_sources_does_not_matter(fuser: Fuser, pair: Pair) -> N
     assert torch.equal(fuser(pair.a[None], pair.b[None]), fuser(pair.b[None], pair.a[None]))
 
 
-@pytest.mark.parametrize("cls", [cls for cls in FUSERS if hasattr(cls, "reference")], ids=lambda cls: cls.name)
+@pytest.mark.parametrize(
+    "cls", [cls for cls in (*FUSERS, *COLOUR) if hasattr(cls, "reference")], ids=lambda cls: cls.name
+)
 def test_the_reference_is_cited(cls: type[Fuser]) -> None:
     # In what documents the fuser or the transform that it is made of: the first author's name and the year.
     reference: str = cls.reference  # type: ignore[attr-defined]

@@ -2,10 +2,12 @@
 
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import readme
+from fusebench.bench.colour import colour
 from fusebench.bench.engine import run
 from fusebench.bench.paper import paper
 from fusebench.bench.suite import Table
@@ -77,3 +79,19 @@ def test_every_command_it_shows_exists() -> None:
     commands = {command.name for command in (*registered.registered_commands, *registered.registered_groups)}
     shown = set(re.findall(r"^    fusebench ([\w-]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown == commands
+
+
+MARKED = "tables of the suite colour"
+
+
+def test_the_tables_of_colour_go_into_their_page(tmp_path: Path) -> None:
+    (table,) = colour(phantom.coloured(["SPECT-MRI"], 64)[50:51]).values()
+    cheap = tuple(fuser for fuser in table.fusers if not fuser.name.startswith("vgg16"))
+    run.run({"table4": replace(table, fusers=cheap, metrics=table.shown)}, tmp_path, name="colour")
+    page = tmp_path / "colour.md"
+    begin, end = (f"<!-- {t} -->" for t in (f"{MARKED}: written by `make colour`", f"end of {MARKED}"))
+    page.write_text(f"before\n{begin}\n{end}\nafter\n")
+    readme.write_colour(tmp_path, page)
+    (text,) = tables.printed(read(tmp_path), facts=False)
+    assert page.read_text() == f"before\n{begin}\n\n{text}\n{end}\nafter\n"
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
