@@ -1,9 +1,10 @@
 """A finished run, read from its folder. Nothing else in `reports` reads what a run wrote."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,12 +81,16 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """A run: its folder, its tables, its pairs by kind and name, and all that `run.json` says of it."""
+    """A run: its folder, its tables, its pairs by kind and name, and all that `run.json` says of it.
+
+    `more` are the folders of other runs whose rows stand in its tables too (`merged`).
+    """
 
     folder: Path
     tables: tuple[Table, ...]
     pairs: Mapping[tuple[str, str], Pair]
     provenance: Mapping[str, Any]
+    more: tuple[Path, ...] = ()
 
     @property
     def made(self) -> tuple[str, str, tuple[str, ...]]:
@@ -99,8 +104,10 @@ class Results:
     @cached_property
     def scores(self) -> "pd.Series[float]":
         """The scores, by kind, pair, fuser and metric."""
-        read = pd.DataFrame(store.read_rows(self.folder / store.SCORES, store.Score), columns=store.Score._fields)
-        return read.set_index([*store.Score._fields[:-1]]).score
+        folders = (self.folder, *self.more)
+        rows = [row for folder in folders for row in store.read_rows(folder / store.SCORES, store.Score)]
+        read = pd.DataFrame(rows, columns=store.Score._fields).set_index([*store.Score._fields[:-1]]).score
+        return read[~read.index.duplicated()]
 
     @cached_property
     def _by_image(self) -> pd.DataFrame:
@@ -127,8 +134,8 @@ class Results:
     @cached_property
     def failures(self) -> list[store.Failure]:
         """What gave no image or no score."""
-        path = self.folder / store.FAILURES
-        return store.read_rows(path, store.Failure) if path.exists() else []
+        paths = (folder / store.FAILURES for folder in (self.folder, *self.more))
+        return [row for path in paths if path.exists() for row in store.read_rows(path, store.Failure)]
 
     @cached_property
     def features(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -278,6 +285,60 @@ def read(folder: Path) -> Results:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise _foreign(folder, error) from error
     return Results(folder, tables, pairs, said)
+
+
+def merged(first: Results, others: Sequence[Results]) -> Results:
+    """Put the rows of other runs on the same pairs into the tables of a run.
+
+    A row goes into the table of the same pairs' kinds. What both have, such as the trivial rows, must have the same
+    scores, to 1e-6: that shows that both were made of the same pixels by the same definitions.
+
+    Raises
+    ------
+    ValueError
+        If `scores.csv` is not the one that `run.json` names, pixels or definitions differ, or a row has the name and
+        not the scores of another.
+    """
+    tables = {frozenset(kind for kind, _ in table.pairs): table for table in first.tables}
+    scores = first.scores
+    _check_digest(first)
+    for other in others:
+        _check_digest(other)
+        _check_alike(first, other)
+        shared = scores.index.intersection(other.scores.index)
+        here, there = scores[shared].to_numpy(), other.scores[shared].to_numpy()
+        if (differs := ~np.isclose(here, there, rtol=1e-6, atol=1e-9, equal_nan=True)).any():
+            kind, pair, fuser, metric = shared[differs][0]
+            raise ValueError(f"{other.folder}: its {metric} of {fuser} on {kind}/{pair} is not that of {first.folder}")
+        for table in other.tables:
+            kinds = frozenset(kind for kind, _ in table.pairs)
+            if kinds not in tables:
+                raise ValueError(f"{other.folder}: {first.folder} has no table of {', '.join(sorted(kinds))}")
+            known = {fuser.label for fuser in tables[kinds].fusers}
+            new = tuple(fuser for fuser in table.fusers if fuser.label not in known)
+            tables[kinds] = tables[kinds]._replace(fusers=(*tables[kinds].fusers, *new))
+        scores = pd.concat([scores, other.scores.drop(shared)])
+    return replace(first, tables=tuple(tables.values()), more=tuple(other.folder for other in others))
+
+
+def _check_digest(results: Results) -> None:
+    """Raise ValueError unless `scores.csv` is the one that was written with `run.json`."""
+    path = results.folder / store.SCORES
+    if hashlib.sha256(path.read_bytes()).hexdigest() != results.provenance.get("scores_sha256"):
+        raise ValueError(f"{path}: is not the file that {store.RUN} beside it names by its digest; run it again")
+
+
+def _check_alike(first: Results, other: Results) -> None:
+    """Raise ValueError unless two runs mean the same by their pairs and metrics."""
+    for kind, listed in other.provenance["pairs"].items():
+        ours = first.provenance["pairs"].get(kind, {})
+        for pair in ours.keys() & listed.keys():
+            if ours[pair]["sha256"] != listed[pair]["sha256"]:
+                raise ValueError(f"{other.folder}: the pixels of {kind}/{pair} are not those of {first.folder}")
+    defined = {metric.label: metric for table in first.tables for metric in table.metrics}
+    for metric in (metric for table in other.tables for metric in table.metrics):
+        if metric.label in defined and defined[metric.label] != metric:
+            raise ValueError(f"{other.folder}: {metric.label} is not defined there as in {first.folder}")
 
 
 def _rows(fusers: Sequence[Mapping[str, Any]]) -> tuple[Fuser, ...]:

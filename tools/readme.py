@@ -84,16 +84,21 @@ def _draw_colour(run: results.Results, path: Path) -> None:
     """Draw for each table what its methods keep of the edges against what they lose of the colour."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(
-        1, len(run.tables), figsize=(6 * len(run.tables), 5), layout="constrained", squeeze=False
-    )
+    count = len(run.tables)
+    figure, axes = plt.subplots(1, count, figsize=(5 * count + 3, 4.5), layout="constrained", squeeze=False)
+    titles = dict.fromkeys(fuser.title for table in run.tables for fuser in table.fusers)
+    numbers = {title: n for n, title in enumerate(titles, start=1)}
     for ax, table in zip(axes[0], run.tables, strict=True):
         labels = [metric.label for metric in table.metrics]
         means = run.values(table).mean(axis=1)[:, [labels.index(name) for name in ("D_ab", "Q_ABF")]]
         for fuser, (x, y) in zip(table.fusers, means, strict=True):
-            ax.plot(x, y, "o", color="0.6" if fuser.trivial else "#0072B2", markersize=4)
-            ax.annotate(fuser.title, (x, y), xytext=(4, 2), textcoords="offset points", fontsize=7)
+            ax.plot(x, y, "o", color="0.75" if fuser.trivial else "#9ecae1", markersize=13)
+            ax.text(x, y, str(numbers[fuser.title]), ha="center", va="center", fontsize=8)
         ax.set(title=table.title, xlabel="colour lost: D_ab (CIELAB units)", ylabel="edges kept: Q_ABF")
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xticks(ticks := [0, 0.5, 1, 2, 5, 10, 20, 40], [f"{tick:g}" for tick in ticks])
+    listed = "\n".join(f"{n}  {title}" for title, n in numbers.items())
+    axes[0, -1].text(1.03, 1, listed, transform=axes[0, -1].transAxes, va="top", fontsize=8, linespacing=1.5)
     figure.savefig(path, dpi=110)
 
 

@@ -298,7 +298,8 @@ def _write(
     store.remove(area / store.FAILURES)  # an interrupted run may have left it
     if failures:
         store.write_rows(area / store.FAILURES, Failure._fields, failures)
-    _say(area, description)
+    digest = hashlib.sha256((area / store.SCORES).read_bytes()).hexdigest()
+    _say(area, description | {"scores_sha256": digest})
 
 
 def _say(area: Path, description: dict[str, Any]) -> None:
