@@ -97,8 +97,8 @@ def _caption(results: Results, table: Table, by: Sequence[str]) -> str:
     counted, unit = units(results, table)
     synthetic = any(results.pairs[pair].synthetic for pair in table.pairs)
     return (
-        f"{len(table.pairs)} {'synthetic ' if synthetic else ''}pairs, {len(set(counted))} {unit}. A method's place is "
-        f"that of the mean of its ranks by {', '.join(by)} in each of them; in brackets the {CONFIDENCE:.0%} interval "
+        f"{len(table.pairs)} {'synthetic ' if synthetic else ''}pairs, {len(set(counted))} {unit}s. A place is that of "
+        f"the mean of a method's ranks by {', '.join(by)} in each of them; in brackets the {CONFIDENCE:.0%} interval "
         "when they are drawn anew. It is level with the methods whose intervals overlap its own: these places. Scores "
         "are means; trivial rows, in brackets, have no place."
     )
@@ -119,7 +119,7 @@ def _board(results: Results, table: Table, cells: Cells, by: Sequence[str], from
         ]
         for fuser in fusers
     ]
-    heads = [escaped(f"{label} {arrow(columns[label])}".strip()) for label in by]
+    heads = [escaped(f"{label}{arrow(columns[label])}") for label in by]
     return tabulate(
         rows,
         headers=["place", "level with", "method", "from", *heads],

@@ -1,6 +1,7 @@
-"""What several tests need: the shared reference data, and a small pair."""
+"""What several tests need: the shared reference data, a small pair, and the command line in the test's own process."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from fusebench.bench import cli
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Pair
+from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 from hypothesis import settings
 from printed import Peers, case
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -109,3 +112,21 @@ def write_nifti() -> Callable[..., Path]:
 def noise() -> torch.Generator:
     """Give a seeded generator."""
     return torch.Generator().manual_seed(7)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # starting workers would take longer than the work
+    # Weights that somebody has are not those of the tests.
+    monkeypatch.setenv(vgg16_weights.VARIABLE, "")
+    monkeypatch.setenv(multifocus_weights.VARIABLE, "")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fusebench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return int(stop.value.code or 0), out.out, out.err
+
+    return run
