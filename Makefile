@@ -1,7 +1,7 @@
 # The one door. Each target is one line; `make bench DATA=DIR OUT=DIR PAIRS=N`.
 export PYTHONSAFEPATH := 1
 PYTHON ?= python3
-# The methods of the paper's comparison, which the README shows; a new fuser changes nothing there.
+# The methods of the paper's comparison, which docs/tables.md shows; a new fuser changes nothing there.
 PAPER := wavelet,contourlet,nsct,cnn,vgg16
 SHOWN := Q_ABF,Q_W,VIFF,Q_CV,SSIM,VIF,MI,SF
 PACKAGES := datasets fusers metrics bench reports
@@ -59,10 +59,10 @@ train-csr: .venv     ## learn the filters of csr anew: 3 minutes on one core
 train-sparse: .venv  ## learn the dictionary of the sparse rule anew: 3 minutes on one core
 	.venv/bin/python tools/train_sparse.py fusers/rules/sparse.safetensors
 
-readme: .venv     ## write the README's tables and picture anew, from runs on the embedded data and on REAL=DIR
+readme: .venv     ## write docs/tables.md and its pictures anew, from runs on the embedded data and on REAL=DIR
 	.venv/bin/fusebench bench --methods $(PAPER) --out build/readme
 	$(if $(REAL),.venv/bin/fusebench bench --methods $(PAPER) --data "$(REAL)" --published --out build/real)
-	.venv/bin/python tools/readme.py build/readme README.md $(if $(REAL),build/real)
+	.venv/bin/python tools/readme.py build/readme docs/tables.md $(if $(REAL),build/real)
 	.venv/bin/python tools/screenshot.py build/readme/report.html docs/page.png
 
 field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR, docs/field.md; 15 minutes on 2 cores
@@ -73,8 +73,11 @@ colour: .venv     ## what becomes of the colour of PET and SPECT over MRI in DAT
 	.venv/bin/fusebench bench colour --data "$(DATA)" --kinds PET-MRI,SPECT-MRI --pairs 10 --out build/colour
 	.venv/bin/python tools/readme.py colour build/colour docs/colour.md
 
+docs: .venv       ## the site, build/site/index.html; a broken link or reference is an error
+	.venv/bin/sphinx-build -q -W --keep-going -E -b html docs build/site && echo "build/site/index.html"
+
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
-	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test]' || { rm -rf .venv; exit 1; }
+	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test,docs]' || { rm -rf .venv; exit 1; }
 
 .venv:
 	$(MAKE) setup
@@ -82,4 +85,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf parity reproduction field colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help
+.PHONY: bench check record test test-all lint types perf docs parity reproduction field colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help

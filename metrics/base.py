@@ -42,6 +42,8 @@ class Metric:
         What it looks at: "information", "gradient", "structure", "perception", "error" or "colour".
     source
         The paper, and the equation in it.
+    formula
+        The definition as LaTeX sets it; "" for a variant, whose function says what differs.
     map
         For a metric that averages local values: (a, b, fused), each (N, H, W), to its `Local`, the maps and how they
         are pooled. Images are uint8, or floating in [0, 1]. The sources may be (1, H, W) and stand for every fused
@@ -98,6 +100,7 @@ class Metric:
     unit: str = ""
     higher_is_better: bool | None = True
     digits: int = 4
+    formula: str = ""
     variant: bool = False
     range: tuple[float, float] = (0, 1)
     identical: float | None = 1

@@ -158,6 +158,7 @@ D_AB = Metric(
     unit="CIELAB units",
     higher_is_better=False,
     source="CIE 1976 colour difference without lightness, mean over the coloured sources",
+    formula=r"D_{ab} = \overline{\sqrt{(a^*_f - a^*_s)^2 + (b^*_f - b^*_s)^2}}",
     map=chromatic_difference,
 )
 
@@ -168,6 +169,7 @@ D_H = Metric(
     unit="CIELAB units",
     higher_is_better=False,
     source="CIE 1976 hue difference, mean over the coloured sources",
+    formula=r"D_H = \overline{\sqrt{D_{ab}^2 - (C_f - C_s)^2}}, \quad C = \sqrt{a^{*2} + b^{*2}}",
     map=hue_difference,
 )
 
@@ -176,6 +178,7 @@ CC_CHROMA = Metric(
     convention="bt601",
     family="colour",
     source="Pearson's correlation of Cb and of Cr, mean of both and over the coloured sources",
+    formula=r"\mathrm{CC} = \frac{r(C_b^f, C_b^s) + r(C_r^f, C_r^s)}{2}",
     score=chroma_correlation,
 )
 

@@ -125,6 +125,10 @@ CE = Metric(
     unit="bit",
     higher_is_better=False,
     source="Kullback and Leibler 1951; Bulanon, Burks and Alchanatis 2009; +inf where a source's level is lacking",
+    formula=(
+        r"\mathrm{CE} = \frac{D(a \| f) + D(b \| f)}{2}, \quad D(x \| f) = \sum_i p_x(i) \log_2 "
+        r"\frac{p_x(i)}{p_f(i)}"
+    ),
     range=(0, math.inf),
     identical=0,
     constant=0,

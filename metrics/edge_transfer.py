@@ -189,6 +189,11 @@ Q_ABF = Metric(
     convention="xydeas",
     family="gradient",
     source="Xydeas and Petrovic 2000, eq. 8, orientations as in their SPIE paper; also called Q_G",
+    formula=(
+        r"Q^{AB/F} = \frac{\sum_{x,y} \left(Q^{AF} w^A + Q^{BF} w^B\right)}{\sum_{x,y} \left(w^A + "
+        r"w^B\right)}, \quad Q^{AF} = \frac{0.9994}{1 + e^{-15 (G - 0.5)}} \cdot \frac{0.9879}{1 + e^{-22 "
+        r"(A - 0.8)}}"
+    ),
     range=(0, EQUAL),
     identical=EQUAL,
     constant=EQUAL,
@@ -262,6 +267,10 @@ L_ABF = Metric(
     family="gradient",
     higher_is_better=False,
     source="Petrovic and Xydeas 2005, with the constants of Shreyamsha Kumar's code",
+    formula=(
+        r"L^{AB/F} = \frac{\sum_{g_F \le \max(g_A, g_B)} \left((1 - Q^{AF}) w^A + (1 - Q^{BF}) "
+        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}"
+    ),
     identical=None,
     constant=None,
     map=edge_loss,
@@ -288,6 +297,10 @@ N_ABF = Metric(
     higher_is_better=False,
     digits=6,
     source="Shreyamsha Kumar 2013, after Petrovic and Xydeas 2005",
+    formula=(
+        r"N^{AB/F} = \frac{\sum_{g_F > \max(g_A, g_B)} \left((1 - Q^{AF}) w^A + (1 - Q^{BF}) "
+        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}"
+    ),
     identical=0,
     constant=0,
     map=edge_artefacts,

@@ -302,11 +302,18 @@ def _log(p: Tensor) -> Tensor:
     return p.clamp(min=LEAST).log_()
 
 
+# That of all four; they differ in their features.
+FORMULA = (
+    r"\mathrm{FMI} = \frac{1}{|W|} \sum_{w \in W} \frac{I_w(a, f) + I_w(b, f)}{2}, \quad I = 2 \, "
+    r"\frac{H(p) + H(q) - H(p, q)}{H(p) + H(q)}"
+)
+
 FMI_PIXEL = Metric(
     name="FMI_pixel",
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of grey levels",
+    formula=FORMULA,
     range=(-math.inf, math.inf),
     map=partial(feature_mutual_information, feature=pixels),
 )
@@ -316,6 +323,7 @@ FMI_GRADIENT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of horizontal gradients",
+    formula=FORMULA,
     range=(-math.inf, math.inf),
     map=partial(feature_mutual_information, feature=gradient),
 )
@@ -325,6 +333,7 @@ FMI_EDGE = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of windows that hold an edge",
+    formula=FORMULA,
     range=(-math.inf, math.inf),
     constant=math.nan,
     undefined=True,
@@ -349,6 +358,7 @@ FMI_DCT = Metric(
     convention="haghighat",
     family="information",
     source="Haghighat, Aghagolzadeh and Seyedarabi 2011; Haghighat and Razian 2014, of cosine coefficients",
+    formula=FORMULA,
     range=(-math.inf, math.inf),
     score=partial(whole_feature_mutual_information, feature=cosine_transform),
 )

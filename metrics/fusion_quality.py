@@ -331,6 +331,7 @@ Q_S = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q",
+    formula=r"Q_S = \overline{w \, Q(a, f) + (1 - w) \, Q(b, f)}, \quad w = \frac{\sigma_a^2}{\sigma_a^2 + \sigma_b^2}",
     range=(-1, 1),
     least=8,
     map=fusion_quality,
@@ -352,6 +353,10 @@ Q_W = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_W",
+    formula=(
+        r"Q_W = \frac{\sum c \left(w \, Q(a, f) + (1 - w) \, Q(b, f)\right)}{\sum c}, \quad c = "
+        r"\max(\sigma_a^2, \sigma_b^2)"
+    ),
     range=(-1, 1),
     least=8,
     map=weighted_fusion_quality,
@@ -384,6 +389,7 @@ Q_E = Metric(
     convention="piella",
     family="structure",
     source="Piella and Heijmans 2003, the index Q_E; exponent 1",
+    formula=r"Q_E = Q_W(a, b, f) \cdot Q_W(a', b', f')",
     range=(-1, 1),
     least=8,
     map=_edge_dependent_fusion_quality,
@@ -404,6 +410,10 @@ Q_C = Metric(
     convention="cvejic",
     family="structure",
     source="Cvejic, Loza, Bull and Canagarajah 2005",
+    formula=(
+        r"Q_C = \overline{w \, Q(a, f) + (1 - w) \, Q(b, f)}, \quad w = \frac{\sigma_{af}}{\sigma_{af} + "
+        r"\sigma_{bf}} \in [0, 1]"
+    ),
     range=(-1, 1),
     least=8,
     map=covariance_fusion_quality,
@@ -428,6 +438,10 @@ Q_Y = Metric(
     convention="yang",
     family="structure",
     source="Yang, Zhang, Wang and Liu 2008",
+    formula=(
+        r"Q_Y = \overline{q}, \quad q = \begin{cases} w \, Q(a, f) + (1 - w) \, Q(b, f) & Q(a, b) \ge 3/4 "
+        r"\\ \max(Q(a, f), Q(b, f)) & \text{elsewhere} \end{cases}"
+    ),
     range=(-1, 1),
     least=7,
     map=similarity_fusion_quality,

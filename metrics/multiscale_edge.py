@@ -105,6 +105,10 @@ Q_M = Metric(
     convention="wang",
     family="gradient",
     source="Wang and Liu 2008, as in imageFusionMetrics (Z. Liu)",
+    formula=(
+        r"Q_M = Q_1^{2/3} \, Q_2^{1/3}, \quad Q_s = \frac{\sum \left(E^A w^A + E^B w^B\right)}{\sum "
+        r"\left(w^A + w^B\right)}, \quad E^A = \sum_{\text{bands}} e^{-|d^A - d^F|}"
+    ),
     range=(0, 3),
     identical=3,
     constant=math.nan,

@@ -88,6 +88,7 @@ Q_NCIE = Metric(
     convention="wang",
     family="information",
     source="Wang, Shen and Zhang 2005; Wang, Shen and Jin 2008",
+    formula=r"Q_{NCIE} = 1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}",
     range=(1 - math.log(3, 256), 1),
     identical=None,
     constant=1 - math.log(3, 256),

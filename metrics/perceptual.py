@@ -201,6 +201,10 @@ Q_CV = Metric(
     higher_is_better=False,
     digits=2,
     source="Chen and Varshney 2007, Mannos and Sakrison's filter on whole images",
+    formula=(
+        r"Q_{CV} = \frac{\sum_W \left(\lambda_a D_a + \lambda_b D_b\right)}{\sum_W \left(\lambda_a + "
+        r"\lambda_b\right)}"
+    ),
     range=(0, math.inf),
     identical=0,
     constant=0,
@@ -231,6 +235,7 @@ Q_CB = Metric(
     convention="chen",
     family="perception",
     source="Chen and Blum 2009, with at least one grey level of light and contrasts that are seen",
+    formula=r"Q_{CB} = \overline{w \, q_a + (1 - w) \, q_b}, \quad q = \frac{\min(C, C_f) + v}{\max(C, C_f) + v}",
     reach=math.inf,
     map=contrast_preservation,
 )

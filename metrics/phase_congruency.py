@@ -275,6 +275,7 @@ Q_P = Metric(
     convention="zhao",
     family="structure",
     source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012; a guard in the denominator alone",
+    formula=r"Q_P = P_p \, P_M \, P_m",
     range=(-1, 1),
     identical=None,
     constant=math.nan,

@@ -156,6 +156,10 @@ SF = Metric(
     family="gradient",
     unit="grey levels",
     source="seed paper, eq. 7; Eskicioglu and Fisher 1995",
+    formula=(
+        r"\mathrm{SF} = \sqrt{\frac{\sum_{x,y} \left(f(x, y) - f(x, y-1)\right)^2 + \sum_{x,y} \left(f(x, "
+        r"y) - f(x-1, y)\right)^2}{X Y}}"
+    ),
     range=(0, 255 * math.sqrt(2)),
     identical=None,
     constant=0,
@@ -181,6 +185,7 @@ Q_SF = Metric(
     convention="zheng",
     family="gradient",
     source="Zheng, Essock, Hansen and Haun 2007",
+    formula=r"Q_{SF} = \frac{\mathrm{SF}_f - \mathrm{SF}_r}{\mathrm{SF}_r}",
     range=(-1, math.inf),
     identical=0,
     constant=math.nan,

@@ -148,6 +148,11 @@ SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Bovik, Sheikh and Simoncelli 2004, eq. 13 to 17; mean over the two sources",
+    formula=(
+        r"\mathrm{SSIM}(s, f) = \overline{\frac{(2 \mu_s \mu_f + C_1)(2 \sigma_{sf} + C_2)}{(\mu_s^2 + "
+        r"\mu_f^2 + C_1)(\sigma_s^2 + \sigma_f^2 + C_2)}}, \quad \mathrm{SSIM} = \frac{\mathrm{SSIM}(a, "
+        r"f) + \mathrm{SSIM}(b, f)}{2}"
+    ),
     range=(-1, 1),
     least=11,
     map=partial(mean_over_sources, metric=structural_similarity),
@@ -206,6 +211,7 @@ MS_SSIM = Metric(
     convention="wang",
     family="structure",
     source="Wang, Simoncelli and Bovik 2003, eq. 7; mean over the two sources",
+    formula=r"\mathrm{MS\text{-}SSIM}(s, f) = l_5^{\alpha_5} \prod_{k=1}^{5} \left(c_k s_k\right)^{\alpha_k}",
     least=161,
     reach=80,
     map=partial(mean_over_sources, metric=multiscale_structural_similarity),

@@ -151,6 +151,11 @@ VIF = Metric(
     convention="sheikh",
     family="perception",
     source="Sheikh and Bovik 2006, pixel domain; sum over the two sources, as all fusion codes have it",
+    formula=(
+        r"\mathrm{VIF}(s, f) = \frac{\sum \log\left(1 + g^2 \sigma_s^2 / (\sigma_n^2 + 2)\right)}{\sum "
+        r"\log\left(1 + \sigma_s^2 / 2\right)}, \quad \mathrm{VIF} = \mathrm{VIF}(a, f) + \mathrm{VIF}(b, "
+        r"f)"
+    ),
     range=(0, math.inf),
     identical=2,
     constant=math.nan,
@@ -164,6 +169,7 @@ VIFF = Metric(
     convention="han",
     family="perception",
     source="Han, Cai, Cao and Xu 2013",
+    formula=r"\mathrm{VIFF} = \sum_{k=1}^{4} p_k \frac{\sum \mathrm{kept}_k}{\sum \mathrm{there}_k}",
     range=(0, math.inf),
     least=41,
     ordered="where the gains from both sources are equal, the authors' code takes the second",

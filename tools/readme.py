@@ -1,4 +1,4 @@
-"""What the documents print, from the files of runs: `make readme`, `make field` and `make colour`."""
+"""What the pages of docs/ print, from the files of runs: `make readme`, `make field` and `make colour`."""
 
 import re
 import shutil
@@ -11,40 +11,41 @@ from tabulate import tabulate
 
 TABLES = "tables of `make bench`"
 RANKINGS = "rankings on real pairs"
-PICTURE = Path("docs/methods-ct-mri.png")
-REAL = Path("docs/real-pairs.md")
+PICTURE = "methods-ct-mri.png"
+REAL = "real-pairs.md"
 
 
-def write(out: Path, readme: Path) -> None:
-    """Put the tables of a run between the README's marks, and the picture of its table 2 beside it.
+def write(out: Path, page: Path) -> None:
+    """Put the tables of a run between the marks of docs/tables.md, and the picture of its table 2 beside it.
 
     Raises
     ------
     ValueError
-        If the README has no such marks.
+        If the page has no such marks.
     """
-    _insert(readme, TABLES, tables.printed(results.read(out), facts=False))
-    shutil.copyfile(out / "figures" / f"{FIGURES['table2']}.png", readme.parent / PICTURE)
+    _insert(page, TABLES, tables.printed(results.read(out), facts=False))
+    shutil.copyfile(out / "figures" / f"{FIGURES['table2']}.png", page.parent / PICTURE)
 
 
-def write_real(out: Path, readme: Path) -> None:
-    """Put a run's rankings into the README and its tables into docs/real-pairs.md; numbers only, no image.
+def write_real(out: Path, page: Path) -> None:
+    """Put a run's rankings into docs/tables.md and its tables into docs/real-pairs.md; numbers only, no image.
 
     Raises
     ------
     ValueError
-        If the README has no such marks, or the run has no published scores beside it.
+        If the page has no such marks, or the run has no published scores beside it.
     """
     rankings = out / "tables" / "rankings.md"
     if not rankings.is_file():
         raise ValueError(f"{out}: its tables have no published scores beside them; run on real CT-MRI pairs")
-    _insert(readme, RANKINGS, [rankings.read_text(encoding="utf-8").split("\n", 2)[2]])
+    _insert(page, RANKINGS, [rankings.read_text(encoding="utf-8").split("\n", 2)[2]])
     head = (
         "# The paper's tables on real pairs\n\n"
         "Written by `make readme REAL=DIR` from pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker, Harvard\n"
-        "Medical School) and one FDG PET/CT pair. The images may not be redistributed; only their scores are here.\n"
+        "Medical School) and one FDG PET/CT pair. The images may not be redistributed; only their scores are here.\n\n"
+        "## Rankings and tables\n"
     )
-    (readme.parent / REAL).write_text(
+    (page.parent / REAL).write_text(
         "\n".join([head, rankings.read_text(encoding="utf-8"), *tables.printed(results.read(out), facts=False)]),
         encoding="utf-8",
     )
@@ -58,7 +59,8 @@ def write_field(out: Path, docs: Path) -> None:
         "Written by `make field DATA=DIR` from CT/MRI pairs of the Whole Brain Atlas (K. A. Johnson, J. A. Becker,\n"
         "Harvard Medical School): every method of the bench, ranked by four metrics that [the audit](audit.md) finds\n"
         "sound and four that are printed most. Seconds are of a pair of 256 x 256 pixels, in one of two processes\n"
-        "on two cores.\n"
+        "on two cores.\n\n"
+        "## Eight pairs of CT and MRI\n"
     )
     ranks = [(out / "tables" / f"{table.name}.ranks.md").read_text(encoding="utf-8") for table in run.tables]
     seconds = [
@@ -102,15 +104,15 @@ def _draw_colour(run: results.Results, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _insert(readme: Path, what: str, texts: list[str], by: str = "readme") -> None:
+def _insert(page: Path, what: str, texts: list[str], by: str = "readme") -> None:
     begin, end = f"<!-- {what}: written by `make {by}` -->", f"<!-- end of {what} -->"
-    text = readme.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     marked, count = re.subn(
         f"{re.escape(begin)}.*{re.escape(end)}", lambda _: "\n".join([begin, "", *texts, end]), text, flags=re.DOTALL
     )
     if count != 1:
-        raise ValueError(f"{readme}: expected once: {begin} ... {end}")
-    readme.write_text(marked, encoding="utf-8")
+        raise ValueError(f"{page}: expected once: {begin} ... {end}")
+    page.write_text(marked, encoding="utf-8")
 
 
 if __name__ == "__main__" and sys.argv[1] == "field":

@@ -136,6 +136,8 @@ def bench_(
     from fusebench.bench.catalogue import beside, suite_of, with_own
     from fusebench.bench.suite import narrowed
     from fusebench.datasets.cases import understood
+    from fusebench.fusers.base import label
+    from fusebench.fusers.catalogue import make
 
     check_device(device)
     if name is not None and suite is not None:
@@ -152,6 +154,8 @@ def bench_(
     if external is not None:
         chosen = beside(chosen, external, notice)
     chosen = with_own(chosen, own or ())
+    if methods is not None:  # what is named as one's own is wanted
+        methods = ",".join([methods, *(label(make(one)) for one in own or ())])
     if data is not None:
         entries = dict.fromkeys(entry for table in chosen.values() for entry in table.entries)
         for line in understood((entry.kind, entry.case) for entry in entries):

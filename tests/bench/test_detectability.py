@@ -113,14 +113,14 @@ def test_the_page_says_synthetic_and_lists_every_method(found: list[Found]) -> N
 
 def test_the_command_prints_and_writes(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "detect.md"
-    out.write_text("# Ours\n\n<!-- below: written by `fusebench detect` -->\n\nold")
+    out.write_text("# Ours\n\n<!-- below: written by `fusebench detect` -->\n\nstale")
     code, printed, _ = command(
         "detect", "--methods", "pca", "--realisations", 16, "--metrics", "SF", "--jobs", 1, "--out", out
     )
     assert code == 0
     assert "SPECT cold" in printed
     assert out.read_text().startswith("# Ours\n\n<!-- below")
-    assert "old" not in out.read_text()
+    assert "stale" not in out.read_text()
 
 
 @pytest.mark.parametrize(

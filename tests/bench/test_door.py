@@ -19,7 +19,7 @@ from fusebench.fusers.pixel.nsct import NSCT
 from fusebench.metrics import profiles
 from PIL import Image
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 PAIR = phantom.pair("CT-MRI", 20, 64)
 CT, MRI = (quantise(image).numpy() for image in (PAIR.a, PAIR.b))
 
@@ -118,7 +118,7 @@ def test_faults_are_sentences(call: Any, complaint: str) -> None:
 
 
 def test_the_readme_s_example_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert [line.split()[0] for line in done.stdout.splitlines()][-3:] == ["wavelet", "nsct", "mine"]

@@ -1,4 +1,4 @@
-"""The README's numbers come from the code."""
+"""The numbers of docs/ come from the code."""
 
 import dataclasses
 import re
@@ -18,7 +18,7 @@ from fusebench.metrics.spatial_frequency import SF
 from fusebench.reports import tables
 from fusebench.reports.results import read
 
-README = Path(__file__).parents[2] / "README.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def rows(text: str) -> dict[tuple[str, str], list[str]]:
@@ -33,7 +33,7 @@ def rows(text: str) -> dict[tuple[str, str], list[str]]:
 
 
 def test_its_tables_hold_what_the_code_computes(tmp_path: Path) -> None:
-    shown = rows(README.read_text(encoding="utf-8"))
+    shown = rows((DOCS / "tables.md").read_text(encoding="utf-8"))
     # Not those of L-BFGS, which take minutes and differ in the last digits between processors.
     methods = {"wavelet", "contourlet", "nsct", "cnn"}
     suite = {
@@ -57,9 +57,8 @@ def test_the_tables_go_between_the_marks_and_nowhere_else(tmp_path: Path) -> Non
     table = Table("One", (Average(),), phantom.entries(["CT-MRI"], 16)[:1], (SF,))
     run.run({"table1": table}, tmp_path, name="paper")
     (tmp_path / "figures").mkdir()
-    (tmp_path / "docs").mkdir()
     (tmp_path / "figures" / "figure8.png").write_bytes(b"picture")
-    page = tmp_path / "README.md"
+    page = tmp_path / "tables.md"
     begin, end = "<!-- tables of `make bench`: written by `make readme` -->", "<!-- end of tables of `make bench` -->"
     page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     readme.write(tmp_path, page)
@@ -77,7 +76,9 @@ def test_every_command_it_shows_exists() -> None:
     from fusebench.bench.cli.app import commands as registered
 
     commands = {command.name for command in (*registered.registered_commands, *registered.registered_groups)}
-    shown = set(re.findall(r"^    fusebench ([\w-]+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+    shown = set(
+        re.findall(r"^    fusebench ([\w-]+)", (DOCS / "commands.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert shown == commands
 
 
