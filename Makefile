@@ -4,6 +4,10 @@ PYTHON ?= python3
 # The methods of the paper's comparison, which docs/tables.md shows; a new fuser changes nothing there.
 PAPER := wavelet,contourlet,nsct,cnn,vgg16
 SHOWN := Q_ABF,Q_W,VIFF,Q_CV,SSIM,VIF,MI,SF
+# The methods of the leaderboard that are run, and its first run, whose pairs count.
+BOARD := laplacian,gradient,morphological,dtcwt,nsct,nsst,nsst-papcnn,lp-sr,gff,mgff,hmsd-gf,structure-aware,msvd,dlf,zero-learning,cnn,vgg16
+BOARD_KINDS := CT-MRI,PET-MRI,SPECT-MRI
+FIRST := docs/leaderboard/field
 PACKAGES := datasets fusers metrics bench reports
 
 # Tests run in as many processes as there are cores, at most 4, each with one thread: threads that share a core wait for
@@ -69,6 +73,16 @@ field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR,
 	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 8 --metrics $(SHOWN) --out build/field
 	.venv/bin/python tools/readme.py field build/field docs/field.md
 
+leaderboard: .venv ## docs/leaderboard.md from the runs in docs/leaderboard; with DATA=DIR RESULTS=DIR first its two runs, 10 minutes
+	$(if $(DATA),.venv/bin/fusebench bench field --data "$(DATA)" --kinds $(BOARD_KINDS) --pairs 100 --external "$(RESULTS)" --methods $(BOARD) --metrics default --maps none --out build/board)
+	$(if $(DATA),.venv/bin/fusebench score-dir "$(RESULTS)" --data "$(DATA)" --metrics default --maps none --out build/published || test $$? -eq 1)
+	$(if $(DATA),mkdir -p $(FIRST) docs/leaderboard/published && cp build/board/scores.csv build/board/run.json $(FIRST))
+	$(if $(DATA),cp build/published/scores.csv build/published/run.json build/published/failures.csv docs/leaderboard/published)
+	.venv/bin/fusebench leaderboard $(FIRST) $(filter-out $(FIRST),$(wildcard docs/leaderboard/*)) --out docs
+
+detectability: .venv ## what methods keep of lesions, docs/detectability.md; 15 minutes on 2 cores
+	.venv/bin/fusebench detect --out docs/detectability.md
+
 colour: .venv     ## what becomes of the colour of PET and SPECT over MRI in DATA=DIR, docs/colour.md; 10 minutes on 2 cores
 	.venv/bin/fusebench bench colour --data "$(DATA)" --kinds PET-MRI,SPECT-MRI --pairs 10 --out build/colour
 	.venv/bin/python tools/readme.py colour build/colour docs/colour.md
@@ -77,7 +91,7 @@ docs: .venv       ## the site, build/site/index.html; a broken link or reference
 	.venv/bin/sphinx-build -q -W --keep-going -E -b html docs build/site && echo "build/site/index.html"
 
 setup:            ## create .venv and install; a failed installation leaves no .venv behind
-	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[weights,test,docs]' || { rm -rf .venv; exit 1; }
+	$(PYTHON) -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e '.[all,test,docs]' || { rm -rf .venv; exit 1; }
 
 .venv:
 	$(MAKE) setup
@@ -85,4 +99,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf docs parity reproduction field colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help
+.PHONY: bench check record test test-all lint types perf docs parity reproduction field leaderboard detectability colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help

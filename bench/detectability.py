@@ -25,8 +25,8 @@ from fusebench.metrics.base import Metric, score
 from torch import Tensor
 
 SLICE = 34  # mm: white matter is widest there
-SIZE, TOP, LEFT = 72, 92, 92  # the part of the slice that is fused, in pixels of 1 mm
-PLACES = ((18, 14), (54, 57), (18, 57), (54, 14))
+SIZE, TOP, LEFT = (48, 72), 104, 92  # the part of the slice that is fused, in pixels of 1 mm
+PLACES = ((12, 14), (36, 57), (12, 57), (36, 14))
 FWHM = 2.3548  # of a Gaussian, in standard deviations
 
 
@@ -81,22 +81,22 @@ class Agreement(NamedTuple):
 
 
 def spot(levels: float, fwhm: float, place: tuple[int, int]) -> Tensor:
-    """Give a Gaussian spot in [0, 1] grey: (SIZE, SIZE), float32.
+    """Give a Gaussian spot in [0, 1] grey: of SIZE, float32.
 
     Examples
     --------
     >>> round(255 * spot(51, 5, (10, 10))[10, 10].item(), 4)
     51.0
     """
-    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    rows, columns = torch.meshgrid(*map(torch.arange, SIZE), indexing="ij")
     distance = (rows - place[0]) ** 2 + (columns - place[1]) ** 2
     return levels / 255 * torch.exp(-distance / (2 * (fwhm / FWHM) ** 2))
 
 
 def sources(kind: str) -> tuple[Tensor, Tensor]:
-    """Give the part of the slice that is fused, (SIZE, SIZE) each, as the embedded head shows it."""
+    """Give the part of the slice that is fused, of SIZE each, as the embedded head shows it."""
     pair = phantom.pair(kind, SLICE)
-    part = slice(TOP, TOP + SIZE), slice(LEFT, LEFT + SIZE)
+    part = slice(TOP, TOP + SIZE[0]), slice(LEFT, LEFT + SIZE[1])
     return pair.a[part], pair.b[part]
 
 
@@ -138,7 +138,7 @@ def measure(fuser: Fuser, realisations: int, metrics: Sequence[Metric] = ()) -> 
         for lesion in LESIONS:
             if lesion.kind == kind:
                 sign = math.copysign(1, lesion.levels)
-                seen = channels(SIZE, SIZE, *lesion.place)
+                seen = channels(*SIZE, *lesion.place)
                 found[lesion.name] = observe(sign * absent, sign * present, seen)
         a, b = (image[None] for image in _with_lesions(kind))
         levels = quantise(fuser(a, b))
@@ -149,7 +149,7 @@ def measure(fuser: Fuser, realisations: int, metrics: Sequence[Metric] = ()) -> 
 
 
 def _fused(fuser: Fuser, kind: str, count: int, *, with_lesions: bool) -> Tensor:
-    """Fuse realisations of a kind: grey levels (count, SIZE, SIZE), as a file holds them."""
+    """Fuse realisations of a kind: grey levels (count, H, W), as a file holds them."""
     clean = _with_lesions(kind) if with_lesions else sources(kind)
     a, b = (noisy(x, m, count, seed) for x, m, seed in zip(clean, kind.split("-"), (1, 2), strict=True))
     # In portions: a batch of all would take much memory for some methods.
@@ -300,7 +300,7 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
         if part[1] > 1
     ]
     parts = [
-        f"{len(found) - 2} methods, {realisations} realisations of the noise, synthetic parts of {SIZE} x {SIZE} mm.",
+        f"{len(found) - 2} methods, {realisations} realisations, synthetic parts of {SIZE[0]} x {SIZE[1]} mm.",
         "### The lesions, and the observer's d' in the source that has them",
         _markdown(in_sources),
         "### What is kept of d', and of uptake",
@@ -311,6 +311,7 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
         rows = [
             {"metric": name, "Kendall's tau": f"{tau:+.2f} ({low:+.2f} to {high:+.2f})"}
             for name, tau, low, high in agreement(found, metrics)
+            if not math.isnan(tau)
         ]
         parts += ["### Which metric ranks the methods as the observer does", _markdown(rows)]
     return "\n\n".join(parts) + "\n"

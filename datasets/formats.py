@@ -4,6 +4,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -46,6 +47,8 @@ class Format(NamedTuple):
         Sorts single slices into series, and those of each by their heights; None of a format without.
     windows
         Gives the windows that a file states, center and width; None of a format whose files state none.
+    needs
+        The package that reads it and the extra of the bench that brings it; None where the bench needs it anyway.
     axes
         Gives the directions in which a row and a column of a frame run (`orientation.turn`), or None where its file
         does not say; None of a format whose files say not.
@@ -61,6 +64,7 @@ class Format(NamedTuple):
     series: Callable[[Sequence[Path]], list[Series]] | None = None
     windows: Callable[[Path], set[tuple[float, float]]] | None = None
     axes: Callable[[Path, int], npt.NDArray[np.float64] | None] | None = None
+    needs: tuple[str, str] | None = None
 
 
 PICTURE = Format(image.EXTENSIONS, image.is_one, read=lambda path, _, *how: image.read(path, *how), depth=image.depth)
@@ -75,12 +79,13 @@ FORMATS = (
         series=dicom.series,
         windows=dicom.windows,
         axes=dicom.axes,
+        needs=("pydicom", "dicom"),
     ),
-    Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume),
+    Format(nifti.EXTENSIONS, nifti.is_one, nifti.volume, needs=("nibabel", "nifti")),
     Format(itk.EXTENSIONS, itk.is_one, itk.volume),
     PICTURE,  # behind DICOM, whose first 128 bytes may be those of a TIFF file
 )
-SERIES = Format((), lambda _: False, series_of_slices.volume)  # a folder
+SERIES = Format((), lambda _: False, series_of_slices.volume, needs=("pydicom", "dicom"))  # a folder
 DARK = 1 / 8  # of the range; 12 bits stored in 16 reach a sixteenth
 HEAD = 512  # bytes by which a file is told
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
@@ -111,8 +116,20 @@ def told(path: Path) -> Format | None:
 
 
 def of(path: Path) -> Format:
-    """Give the format that a file is read as: what it is told to be, or a picture; a folder is a DICOM series."""
-    return SERIES if path.is_dir() else told(path) or PICTURE
+    """Give the format that a file is read as: what it is told to be, or a picture; a folder is a DICOM series.
+
+    Raises
+    ------
+    ValueError
+        If the package that reads it is not installed.
+    """
+    known = SERIES if path.is_dir() else told(path) or PICTURE
+    if known.needs and find_spec(known.needs[0]) is None:
+        package, extra = known.needs
+        raise ValueError(
+            f"{path}: is read by {package}, which is not installed; `pip install 'fusebench[{extra}]'` brings it"
+        )
+    return known
 
 
 def split(path: Path) -> tuple[Path, int | None]:

@@ -242,9 +242,16 @@ def _head() -> _Head:
 
 
 def _volume(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    import nibabel
+    try:
+        import nibabel
 
-    file = resources.files("nilearn") / "datasets" / "data" / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
+        data = resources.files("nilearn") / "datasets" / "data"
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the embedded head is made from volumes that {error.name} brings, which is not installed; "
+            "`pip install 'fusebench[phantom]'`, or name pairs of your own with --data"
+        ) from None
+    file = data / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
     with resources.as_file(file) as path:
         volume = nibabel.Nifti1Image.from_filename(path)
         return np.asarray(volume.dataobj), np.asarray(volume.affine)

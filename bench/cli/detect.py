@@ -18,7 +18,7 @@ def detect_(
     ] = None,
     realisations: Annotated[
         int, typer.Option(metavar="N", help="Of the noise: even, at least 16. More narrow the intervals.")
-    ] = 24,
+    ] = 20,
     metrics: Metrics = None,
     jobs: Jobs = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page, Markdown, besides.")] = None,
@@ -49,7 +49,7 @@ def detect_(
     with progress_bar() as progress:
         found = detectability.study(fusers, realisations, judged, jobs_or_cores(jobs), progress)
     say(tabulate(detectability.table(found), headers="keys", disable_numparse=True))
-    agreed = detectability.agreement(found, judged)
+    agreed = [row for row in detectability.agreement(found, judged) if row.tau == row.tau]
     say(tabulate(agreed, headers=("metric", "Kendall's tau", "low", "high"), floatfmt="+.2f"))
     if out is not None:
         head = out.read_text(encoding="utf-8").partition(MARK)[0] if out.is_file() else "# Detectability\n\n"

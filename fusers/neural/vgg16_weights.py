@@ -116,8 +116,11 @@ def _wheel_file() -> Path:
 
 
 def _from_onnx(path: Path) -> Weights:
-    import onnx
-    from onnx import numpy_helper
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ModuleNotFoundError:
+        raise ValueError("it is read by onnx, which `pip install 'fusebench[weights]'` brings") from None
 
     graph = onnx.load(path, load_external_data=False).graph
     arrays = {i.name: i for i in graph.initializer}
@@ -155,7 +158,10 @@ def _from_bytes(path: Path) -> Weights:
 
 
 def _from_torchvision() -> Weights:
-    from torchvision.models import VGG16_Weights
+    try:
+        from torchvision.models import VGG16_Weights
+    except ModuleNotFoundError:
+        raise ValueError("torchvision is not installed; `pip install 'fusebench[torchvision]'` brings it") from None
 
     source = VGG16_Weights.IMAGENET1K_FEATURES
     try:

@@ -47,7 +47,7 @@ def test_a_source_shows_its_own_lesions_and_no_other(found: list[Found]) -> None
 def test_white_noise_gives_the_closed_form(found: list[Found]) -> None:
     # The head's own noise is the same in every realisation: only what is added varies.
     lesion = next(one for one in LESIONS if one.name == "MRI bright")
-    expected = closed_form(spot(lesion.levels, lesion.fwhm, lesion.place), channels(SIZE, SIZE, *lesion.place), 5 / 255)
+    expected = closed_form(spot(lesion.levels, lesion.fwhm, lesion.place), channels(*SIZE, *lesion.place), 5 / 255)
     low, high = found[1].lesions[lesion.name].interval
     assert low < expected < high
 
@@ -71,7 +71,7 @@ def test_the_maximum_shows_the_brighter_modality_alone(found: list[Found]) -> No
 
 def test_noise_is_as_strong_and_as_wide_as_it_says() -> None:
     for modality, (deviation, width) in NOISE.items():
-        drawn = 255 * noise(modality, (SIZE, SIZE), 200, 0)
+        drawn = 255 * noise(modality, SIZE, 200, 0)
         assert drawn.std().item() == pytest.approx(deviation, rel=0.02)
         neighbours = (drawn[..., 1:] * drawn[..., :-1]).mean().item() / deviation**2
         assert (neighbours > 0.5) == (width > 0)

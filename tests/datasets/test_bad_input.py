@@ -20,6 +20,7 @@ import onnx
 import pytest
 from fusebench.bench import cli
 from fusebench.bench.engine import store
+from fusebench.datasets import formats, phantom
 from fusebench.fusers.neural import multifocus_weights, vgg16_weights
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
@@ -536,3 +537,21 @@ def test_bad_input_is_one_line_that_names_it(
 
 def test_there_are_many_kinds_of_it() -> None:
     assert len(CASES) == len(FILES) + len(VOLUMES) + len(FOLDERS) + len(OPTIONS) + len(COMMANDS) >= 60
+
+
+@pytest.mark.parametrize(("name", "extra"), [("x.dcm", "dicom"), ("x.nii.gz", "nifti"), ("series", "dicom")])
+def test_what_reads_a_file_and_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, extra: str
+) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    path = tmp_path / name
+    path.mkdir() if name == "series" else path.write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"{name}: is read by .*fusebench\[{extra}\]"):
+        formats.of(path)
+    assert formats.of(tmp_path / "x.png").needs is None
+
+
+def test_the_embedded_head_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nilearn", None)
+    with pytest.raises(ValueError, match=r"nilearn brings, .*fusebench\[phantom\]"):
+        phantom._volume("t1")

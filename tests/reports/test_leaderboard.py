@@ -121,3 +121,13 @@ def test_the_command_writes_page_and_data_from_numbers_alone(command: Command, t
     assert text.startswith("# Ours")
     assert "old" not in text
     assert len(pd.read_csv(board / "leaderboard.csv")) == 4 * 4
+
+
+def test_the_board_of_the_documents_is_what_its_runs_give(command: Command, tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    shutil.copy(docs / "leaderboard.md", tmp_path)
+    first, *others = sorted((docs / "leaderboard").iterdir(), key=lambda run: (run.name != "field", run.name))
+    assert others
+    assert command("leaderboard", first, *others, "--out", tmp_path)[0] == 0
+    for name in ("leaderboard.md", "leaderboard.csv"):
+        assert (tmp_path / name).read_text() == (docs / name).read_text()
