@@ -52,14 +52,14 @@ def findings() -> Iterator[Finding]:
 
 
 def requirements() -> list[tuple[str, str]]:
-    """List the packages that this one asks for, and the extra that asks for each or ""; those of its tests are not."""
-    found = []
+    """List the packages that this one asks for, and the first extra that asks for each or ""; none of its own work."""
+    found: dict[str, str] = {}
     for line in metadata.requires(OWN) or ():
         name = re.match(r"[\w.-]+", line)
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
-        if name and not (extra and extra.group(1) == "test"):
-            found.append((name.group(), extra.group(1) if extra else ""))
-    return found
+        if name and not (extra and extra.group(1) in {"all", "docs", "test"}):
+            found.setdefault(name.group(), extra.group(1) if extra else "")
+    return [*found.items()]
 
 
 def _weights(name: str, variable: str, load: Callable[[], object]) -> Finding:

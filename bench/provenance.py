@@ -76,10 +76,16 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
         "request": {**request._asdict(), "reading": dataclasses.asdict(request.reading)},
         "commit": commit_of_the_bench(),
         "others": _others(name, suite),
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or "cpu",
         "tables": tables,
     }
+
+
+def _versions() -> dict[str, str]:
+    """Give the versions of what is installed of `PACKAGES`: some are extras."""
+    there = {distribution.name for distribution in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in there}
 
 
 def items(description: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

@@ -28,7 +28,7 @@ def detect_(
     Spots of known contrast, size and place, in noise: bright and dark in MRI, dense in CT, hot and cold in PET and
     SPECT. A channelised Hotelling observer measures d' in the sources and in each method's images; printed is the part
     of the source's d' that is kept, with its 95 % interval. Then: which metric ranks the methods alike? Without
-    --methods every method of the suite `field` is measured, in 10 minutes on 2 cores.
+    --methods every method of the suite `field` is measured, in 20 CPU minutes.
     """
     from fusebench.bench import detectability
     from fusebench.bench.catalogue import field
