@@ -73,6 +73,10 @@ field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR,
 	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 8 --metrics $(SHOWN) --out build/field
 	.venv/bin/python tools/readme.py field build/field docs/field.md
 
+grid: .venv       ## every transform with every rule on five pairs of CT and MRI in DATA=DIR, docs/grid.md; 10 minutes on 2 cores
+	.venv/bin/fusebench bench grid --data "$(DATA)" --kinds CT-MRI --pairs 5 --metrics Q_ABF,VIFF,Q_W,SSIM,SF --maps none --out build/grid
+	.venv/bin/python tools/readme.py grid build/grid docs/grid.md
+
 leaderboard: .venv ## docs/leaderboard.md from the runs in docs/leaderboard; with DATA=DIR RESULTS=DIR first its two runs, 10 minutes
 	$(if $(DATA),.venv/bin/fusebench bench field --data "$(DATA)" --kinds $(BOARD_KINDS) --pairs 100 --external "$(RESULTS)" --methods $(BOARD) --metrics default --maps none --out build/board)
 	$(if $(DATA),.venv/bin/fusebench score-dir "$(RESULTS)" --data "$(DATA)" --metrics default --maps none --out build/published || test $$? -eq 1)
@@ -99,4 +103,4 @@ setup:            ## create .venv and install; a failed installation leaves no .
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
 
-.PHONY: bench check record test test-all lint types perf docs parity reproduction field leaderboard detectability colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help
+.PHONY: bench check record test test-all lint types perf docs parity reproduction field grid leaderboard detectability colour processors train-multifocus train-latlrr train-csr train-sparse readme setup help

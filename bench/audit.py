@@ -27,6 +27,7 @@ from fusebench.fusers.pixel.nsst import NSST
 from fusebench.fusers.pixel.swt import SWT
 from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics.base import Metric, score
+from fusebench.metrics.catalogue import METRICS
 from fusebench.metrics.foreground import foreground
 from PIL import Image
 from tabulate import tabulate
@@ -82,8 +83,9 @@ The numbers say by how much a change moves the score of a method's image, in par
 and the worst of the six on that pair, the median over pairs and methods. Above {much} a change counts as moving it.
 Half a level of noise and JPEG should move nothing; to mirror or to transpose all three images and to swap the sources
 should not either; to shift the fused image by one pixel should. `inside the head` is the score without the black
-background. `ranks like` names the metric that ranks all images most alike, by Spearman's correlation; `ms` is the
-time for one image.
+background. `ranks like` names the metric that ranks all images most alike, by Spearman's correlation, and `same name,
+least alike` that convention of its own name which ranks them least alike: what another code prints under the name.
+`ms` is the time for one image.
 
 Sound by all this: {sound}.
 
@@ -95,7 +97,8 @@ class Verdict(NamedTuple):
     """What the audit says of a metric: the images that beat every sound method on most pairs, and what moves it.
 
     `moved` is the median over pairs and methods of what a change makes of the score, in parts of the distance between
-    the best and the worst sound method on the pair. `nearest` is the metric that ranks all images most alike.
+    the best and the worst sound method on the pair. `nearest` is the metric that ranks all images most alike, and
+    `convention` the variant of the same name that ranks them least alike; "" where there is none.
     """
 
     metric: str
@@ -105,6 +108,8 @@ class Verdict(NamedTuple):
     nearest: str
     agreement: float
     milliseconds: float
+    convention: str = ""
+    stability: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -163,7 +168,9 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
     (('source a', 'source b', 'average', 'maximum'), ('negative of the average',), 'rewards damage')
     """
     judged = [metric for metric in metrics if metric.higher_is_better is not None]
-    sign = pd.Series({metric.label: 1.0 if metric.higher_is_better else -1.0 for metric in judged})
+    variants = {metric.label: _conventions(metric) for metric in judged}
+    scored = list(dict.fromkeys([*judged, *chain.from_iterable(variants.values())]))
+    sign = pd.Series({metric.label: 1.0 if metric.higher_is_better else -1.0 for metric in scored})
     wins: list[pd.DataFrame] = []
     moves: list[pd.DataFrame] = []
     ranks: list[pd.DataFrame] = []
@@ -174,19 +181,21 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
             raise ValueError(
                 f"{pair.kind}/{pair.name}: a source is constant, and tells nothing of a metric; leave it out"
             )
-        images, scores = _scores(pair, judged, seconds)
+        images, scores = _scores(pair, scored, seconds)
         sound = scores.loc[[label(fuser) for fuser in SOUND]]
         better = scores * sign
         # Beyond the best sound method by more than rounding; a score that is NaN is no win.
         wins.append((better.loc[[*TRIVIAL, *DAMAGED]] > better.loc[sound.index].max() + 1e-9).astype(float))
         ranks.append(better.drop(index="noise").rank())
         spread = (sound.max() - sound.min()).where(lambda x: x > 0)
-        moves.append(_moves(pair, images, sound, judged) / spread)
+        moves.append(_moves(pair, images, sound[list(variants)], judged) / spread)
         progress(f"{pair.kind}/{pair.name}", number, len(entries))
     won = sum(wins[1:], wins[0]) / len(wins)
     moved = pd.concat(moves).groupby(level=0).median()
-    alike = pd.concat(ranks).corr(method="spearman").abs()
+    correlations = pd.concat(ranks).corr(method="spearman")
+    alike = correlations.loc[list(variants), list(variants)].abs()
     alike = alike.mask(np.eye(len(alike), dtype=bool))
+    stable = {name: correlations[name][[m.label for m in others]].dropna() for name, others in variants.items()}
     return [
         Verdict(
             name,
@@ -196,9 +205,16 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
             str(alike[name].idxmax()) if alike[name].notna().any() else "",
             float(alike[name].max()),
             1000 * seconds[name] / len(entries),
+            "" if stable[name].empty else str(stable[name].idxmin()),
+            math.nan if stable[name].empty else float(stable[name].min()),
         )
-        for name in sign.index
+        for name in sign[list(variants)].index
     ]
+
+
+def _conventions(metric: Metric) -> list[Metric]:
+    """Give the other definitions of a metric's name that have a best value."""
+    return [m for m in METRICS if m.name == metric.name and m != metric and m.higher_is_better is not None]
 
 
 def _scores(pair: Pair, metrics: Sequence[Metric], seconds: dict[str, float]) -> tuple[Tensor, pd.DataFrame]:
@@ -246,6 +262,7 @@ def table(verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
             "why": v.reasons,
             **{name: "" if math.isnan(v.moved[name]) else f"{v.moved[name]:.2f}" for name in COLUMNS},
             "ranks like": "" if math.isnan(v.agreement) else f"{v.nearest} ({v.agreement:.2f})",
+            "same name, least alike": "" if math.isnan(v.stability) else f"{v.convention} ({v.stability:.2f})",
             "ms": f"{v.milliseconds:.1f}",
         }
         for v in verdicts

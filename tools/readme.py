@@ -1,4 +1,4 @@
-"""What the pages of docs/ print, from the files of runs: `make readme`, `make field` and `make colour`."""
+"""What the pages of docs/ print, from the files of runs: `make readme`, `field`, `grid` and `colour`."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fusebench.bench.paper import FIGURES
 from fusebench.reports import results, tables
+from fusebench.reports.statistics import aggregate
 from tabulate import tabulate
 
 TABLES = "tables of `make bench`"
@@ -82,6 +83,39 @@ def write_colour(out: Path, page: Path) -> None:
     _draw_colour(run, page.with_suffix(".png"))
 
 
+def write_grid(out: Path, page: Path) -> None:
+    """Put a grid for each metric of a run of the suite grid between the page's marks: transforms by rules."""
+    run = results.read(out)
+    grids = [
+        f"### {metric.label}{tables.arrow(metric)}, {table.title}\n\n{_grid(run, table, metric)}\n"
+        for table in run.tables
+        for metric in table.shown
+    ]
+    _insert(page, "grids", grids, by="grid")
+
+
+def _grid(run: results.Results, table: results.Table, metric: results.Metric) -> str:
+    cells = {label: cell.mean for (label, name), cell in aggregate(run, table).items() if name == metric.label}
+    parts = {
+        (m[1], m[2]): mean
+        for label, mean in cells.items()
+        if (m := re.search(r"transform=([^,]*),high=([^,]*),", label))
+    }
+    transforms, rules = (list(dict.fromkeys(place[side] for place in parts)) for side in (0, 1))
+    best = (max if metric.higher_is_better else min)(parts.values())
+    rows = [[name, *(_marked(parts.get((name, rule)), best, metric) for rule in rules)] for name in transforms]
+    trivial = ", ".join(f"{f.title} {cells[f.label]:.{metric.digits}f}" for f in table.fusers if f.trivial)
+    text = tabulate(rows, headers=["transform", *rules], tablefmt="pipe", disable_numparse=True)
+    return f"{text}\n\nTrivial: {trivial}."
+
+
+def _marked(mean: float | None, best: float, metric: results.Metric) -> str:
+    if mean is None:
+        return ""
+    text = f"{mean:.{metric.digits}f}"
+    return f"**{text}**" if mean == best else text
+
+
 def _draw_colour(run: results.Results, path: Path) -> None:
     """Draw for each table what its methods keep of the edges against what they lose of the colour."""
     import matplotlib.pyplot as plt
@@ -117,6 +151,8 @@ def _insert(page: Path, what: str, texts: list[str], by: str = "readme") -> None
 
 if __name__ == "__main__" and sys.argv[1] == "field":
     write_field(Path(sys.argv[2]), Path(sys.argv[3]))
+elif __name__ == "__main__" and sys.argv[1] == "grid":
+    write_grid(Path(sys.argv[2]), Path(sys.argv[3]))
 elif __name__ == "__main__" and sys.argv[1] == "colour":
     write_colour(Path(sys.argv[2]), Path(sys.argv[3]))
 elif __name__ == "__main__":

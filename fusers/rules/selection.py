@@ -182,7 +182,8 @@ def burt(a: Tensor, b: Tensor) -> Tensor:
     """Choose where the sources differ and mix them where they match (P. J. Burt, R. J. Kolczynski, ICCV 1993).
 
     Salience is the energy of 3 x 3 coefficients, match twice their correlation over the sum of both energies. Up to
-    0.75 the more salient one is taken; above, it gets the weight 1/2 + (1 - match) / (2 (1 - 0.75)) of the two.
+    0.75 the more salient one is taken; above, it gets the weight 1/2 + (1 - match) / (2 (1 - 0.75)) of the two. Of
+    complex bands the real part of the correlation is taken, which is 1 for equal ones whatever their phase.
 
     Examples
     --------
@@ -190,8 +191,9 @@ def burt(a: Tensor, b: Tensor) -> Tensor:
     >>> torch.allclose(burt(x, x), x)
     True
     """
-    salience = [window_energy(band) for band in (a, b)]
-    match = 2 * box_sum(a * b, 1, "replicate") / (salience[0] + salience[1] + TINY)
+    salience = [window_energy(_real(band)) for band in (a, b)]
+    product = (a * b.conj()).real if a.is_complex() else a * b
+    match = 2 * box_sum(product, 1, "replicate") / (salience[0] + salience[1] + TINY)
     larger_weight = torch.where(match > MATCH, 0.5 + 0.5 * (1 - match) / (1 - MATCH), 1.0)
     weight = torch.where(salience[0] > salience[1], larger_weight, 1 - larger_weight)
     weight = torch.where(salience[0] == salience[1], 0.5, weight)

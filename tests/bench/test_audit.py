@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fusebench.bench.audit import COLUMNS, DAMAGED, TRIVIAL, Verdict, audit, page
+from fusebench.bench.audit import COLUMNS, DAMAGED, TRIVIAL, Verdict, audit, page, table
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.metrics.base import Metric
@@ -107,3 +107,11 @@ def test_nonsense_gets_one_line(command: Callable[..., tuple[int, str, str]], tm
         assert code == 2
         assert complaint in err
         assert len(err.strip().splitlines()) == 1
+
+
+def test_the_convention_that_ranks_least_alike_is_named() -> None:
+    # SSIM@... and the other codes' SSIM rank much alike; of a metric with one convention there is none.
+    of_ssim, of_ef = _of(chosen("SSIM")[0]), _of(chosen("Q_M")[0])
+    assert of_ssim.convention.startswith("SSIM@")
+    assert -1 <= of_ssim.stability <= 1
+    assert (of_ef.convention, table([of_ef])[0]["same name, least alike"]) == ("", "")

@@ -421,7 +421,12 @@ def test_the_smoke_suite_holds_every_fuser_layer_and_metric() -> None:
     metrics = {metric for table in suite.values() for metric in table.metrics}
     of_colour = {*chroma.RECORDS, *uptake.records("atlas-pet"), *uptake.records("atlas-spect")}
     assert metrics == {*METRICS, *of_colour}
-    assert {e.kind for table in suite.values() for e in table.entries} == {*phantom.KINDS, "PET-MRI"}
+    assert {e.kind for table in suite.values() for e in table.entries} == {
+        *phantom.KINDS,
+        "PET-MRI",
+        "MRI-PET",
+        "MRI-SPECT",
+    }
     # A pair's key says nothing of its size, so no pair stands in two sizes.
     keys = [(e.kind, e.name) for table in suite.values() for e in dict.fromkeys(table.entries)]
     assert len({e for table in suite.values() for e in table.entries}) == len(set(keys))

@@ -8,6 +8,8 @@ import torch
 from fusebench.bench.contract import check
 from fusebench.fusers.base import label
 from fusebench.fusers.multiscale import fuse
+from fusebench.fusers.pixel.multiscale import HIGH, Multiscale
+from fusebench.fusers.pixel.multiscale import TRANSFORMS as NAMES
 from fusebench.fusers.rules.activity import average
 from fusebench.fusers.transforms.base import Pyramid, Transform
 from fusebench.fusers.transforms.base_detail import BaseDetailTransform, IdentityTransform
@@ -52,6 +54,16 @@ def test_a_rule_gets_the_bands_of_either_source(transform: Transform, noise: tor
     # The bands of one source alone make that source.
     assert torch.allclose(fuse(a, b, transform, high=lambda _, y: y, low=lambda _, y: y), b, rtol=0, atol=1e-6)
     assert torch.allclose(fuse(a, b, transform, high=lambda x, _: x, low=lambda x, _: x), a, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("high", [rule for rule in HIGH if "pcnn" not in rule])
+@pytest.mark.parametrize("transform", NAMES)
+def test_every_rule_takes_the_bands_of_every_transform(transform: str, high: str, noise: torch.Generator) -> None:
+    a, b = torch.rand(2, 1, 40, 36, generator=noise)
+    fuser = Multiscale(transform, high)
+    assert torch.isfinite(fuser(a, b)).all()
+    # Two equal bands are their own fusion by any rule.
+    assert torch.allclose(fuser(a, a), a, rtol=0, atol=1e-5)
 
 
 @dataclass(frozen=True)
