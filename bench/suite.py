@@ -135,8 +135,8 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
     suite
         Its tables. One that has no method or no pair left is left out.
     metrics
-        Profiles and labels, joined by commas (`metrics.profiles.chosen`): what is computed and shown, instead of each
-        table's own.
+        Profiles and labels, joined by commas (`metrics.profiles.chosen`), or labels of a table's own metrics: what is
+        computed and shown instead.
     methods
         Names or labels of fusers, joined by commas. Trivial rows stay.
     kinds
@@ -147,7 +147,6 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
     ValueError
         If a name is unknown, or names nothing in the suite; the message has what there is.
     """
-    columns = None if metrics is None else chosen(metrics)
     trivial = {cls.name for cls in TRIVIAL}
     rows = {label(fuser): fuser.name for table in suite.values() for fuser in table.fusers if fuser.name not in trivial}
     wanted = _asked("--methods", methods, [*rows, *rows.values()])
@@ -157,9 +156,16 @@ def narrowed(suite: Suite, metrics: str | None = None, methods: str | None = Non
         fusers = tuple(fuser for fuser in table.fusers if {fuser.name, label(fuser)} & {*trivial, *wanted})
         entries = tuple(entry for entry in table.entries if entry.kind in pairs)
         if entries and (methods is None or any(fuser.name not in trivial for fuser in fusers)):
-            shown = (table.metrics, table.shown) if columns is None else (columns, columns)
-            found[name] = replace(table, fusers=fusers, entries=entries, metrics=shown[0], shown=shown[1])
+            columns = (table.metrics, table.shown) if metrics is None else (_columns(table, metrics),) * 2
+            found[name] = replace(table, fusers=fusers, entries=entries, metrics=columns[0], shown=columns[1])
     return found
+
+
+def _columns(table: Table, metrics: str) -> tuple[Metric, ...]:
+    """Give the metrics that are asked for: a table's own, such as those of colour, by their labels, or any other."""
+    own = {metric.label: (metric,) for metric in table.metrics}
+    asked = (name.strip() for name in metrics.split(","))
+    return tuple(dict.fromkeys(chain.from_iterable(own.get(name) or chosen(name) for name in asked)))
 
 
 def _asked(option: str, names: str | None, there: Iterable[str]) -> list[str]:

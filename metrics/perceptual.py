@@ -235,7 +235,10 @@ Q_CB = Metric(
     convention="chen",
     family="perception",
     source="Chen and Blum 2009, with at least one grey level of light and contrasts that are seen",
-    formula=r"Q_{CB} = \overline{w \, q_a + (1 - w) \, q_b}, \quad q = \frac{\min(C, C_f) + v}{\max(C, C_f) + v}",
+    formula=(
+        r"Q_{CB} = \overline{w \, q_a + (1 - w) \, q_b}, \quad q = \frac{\min(C, C_f) + v}{\max(C, C_f) + v}, "
+        r"\quad w = \frac{C_a^2 + v^2}{C_a^2 + C_b^2 + 2 v^2}"
+    ),
     reach=math.inf,
     map=contrast_preservation,
 )

@@ -275,7 +275,10 @@ Q_P = Metric(
     convention="zhao",
     family="structure",
     source="Zhao, Laganiere and Liu 2007; Z. Liu et al. 2012; a guard in the denominator alone",
-    formula=r"Q_P = P_p \, P_M \, P_m",
+    formula=(
+        r"Q_P = P_p \, P_M \, P_m, \quad P = \overline{\max\left(r(a, f), r(b, f), r(\max, f)\right)}, "
+        r"\quad r(x, f) = \frac{\sigma_{xf}}{\sigma_x \sigma_f + 10^{-6}}"
+    ),
     range=(-1, 1),
     identical=None,
     constant=math.nan,

@@ -12,7 +12,7 @@ from fusebench.bench.catalogue import external, suite_of
 from fusebench.bench.colour import colour
 from fusebench.bench.engine import store
 from fusebench.bench.engine.run import run
-from fusebench.bench.suite import Suite, Table
+from fusebench.bench.suite import Suite, Table, narrowed
 from fusebench.datasets import image, phantom
 from fusebench.datasets.colour import luma_of
 from fusebench.datasets.pair import Entry
@@ -51,6 +51,15 @@ def test_grey_sources_and_another_table_are_refused() -> None:
         colour(entries("PET-MRI"), table="hot")
     with pytest.raises(ValueError, match="no source is coloured"):
         suite_of("colour", "phantom")
+
+
+def test_its_own_metrics_can_be_asked_for() -> None:
+    suite = narrowed(colour(entries("PET-MRI")), metrics="uptake_rank@atlas-pet,Q_ABF,D_ab")
+    assert [metric.label for metric in suite["table5"].shown] == ["uptake_rank@atlas-pet", "Q_ABF", "D_ab"]
+    mixed = narrowed(colour(entries("PET-MRI")), metrics="D_ab,PSNR@tang")
+    assert [metric.label for metric in mixed["table5"].metrics] == ["D_ab", "PSNR@tang"]
+    with pytest.raises(ValueError, match="nothing"):
+        narrowed(colour(entries("PET-MRI")), metrics="D_ab,nothing")
 
 
 def test_colours_of_no_table_have_no_uptake(noise: torch.Generator) -> None:
