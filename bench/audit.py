@@ -37,6 +37,8 @@ from torch import Tensor
 SOUND: tuple[Fuser, ...] = (Laplacian(), DTCWT(), SWT(), NSST(), GFF(), Wavelet())
 # A score moves by much if it moves by this part of what lies between the best and the worst of these methods.
 MUCH = 0.25
+# From this correlation of ranks on two metrics are said to rank alike.
+ALIKE = 0.9
 
 # Images that are no fusion, of both sources in [0, 1]: what a method may return that does nothing, and what is damaged.
 TRIVIAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -89,6 +91,9 @@ least alike` that convention of its own name which ranks them least alike: what 
 
 Sound by all this: {sound}.
 
+Metrics that rank nearly alike, each two of a group with a correlation of {alike} or more, so that one of them says what
+all say: {groups}.
+
 {table}
 """
 
@@ -97,7 +102,8 @@ class Verdict(NamedTuple):
     """What the audit says of a metric: the images that beat every sound method on most pairs, and what moves it.
 
     `moved` is the median over pairs and methods of what a change makes of the score, in parts of the distance between
-    the best and the worst sound method on the pair. `nearest` is the metric that ranks all images most alike, and
+    the best and the worst sound method on the pair. `nearest` is the metric that ranks all images most alike,
+    `correlations` has those with every other one (Spearman, without their sign), and
     `convention` the variant of the same name that ranks them least alike; "" where there is none.
     """
 
@@ -108,6 +114,7 @@ class Verdict(NamedTuple):
     nearest: str
     agreement: float
     milliseconds: float
+    correlations: dict[str, float]
     convention: str = ""
     stability: float = math.nan
 
@@ -205,11 +212,29 @@ def audit(entries: Sequence[Entry], metrics: Sequence[Metric], progress: Progres
             str(alike[name].idxmax()) if alike[name].notna().any() else "",
             float(alike[name].max()),
             1000 * seconds[name] / len(entries),
+            {str(other): float(value) for other, value in alike[name].items()},
             "" if stable[name].empty else str(stable[name].idxmin()),
             math.nan if stable[name].empty else float(stable[name].min()),
         )
         for name in sign[list(variants)].index
     ]
+
+
+def groups(verdicts: Sequence[Verdict]) -> list[list[str]]:
+    """Group the metrics that rank alike: of each two in a group the correlation is at least `ALIKE`.
+
+    Complete linkage; a metric that is alone is in no group.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    names = [v.metric for v in verdicts if not math.isnan(v.agreement)]
+    if len(names) < 2:
+        return []
+    table = {v.metric: v.correlations for v in verdicts}
+    apart = [1 - table[x].get(y, math.nan) for n, x in enumerate(names) for y in names[n + 1 :]]
+    found = fcluster(linkage(np.nan_to_num(apart, nan=1.0), "complete"), 1 - ALIKE, "distance")
+    members = [[name for name, group in zip(names, found, strict=True) if group == n] for n in range(1, max(found) + 1)]
+    return [group for group in members if len(group) > 1]
 
 
 def _conventions(metric: Metric) -> list[Metric]:
@@ -280,6 +305,8 @@ def page(verdicts: Sequence[Verdict], entries: Sequence[Entry]) -> str:
         trivial=", ".join(TRIVIAL),
         damaged=", ".join(DAMAGED),
         much=MUCH,
+        alike=ALIKE,
+        groups="; ".join(", ".join(group) for group in groups(verdicts)) or "none",
         sound=", ".join(v.metric for v in verdicts if v.verdict == "sound") or "none",
         table=tabulate(table(verdicts), headers="keys", tablefmt="pipe", disable_numparse=True),
     )

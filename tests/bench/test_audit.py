@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fusebench.bench.audit import COLUMNS, DAMAGED, TRIVIAL, Verdict, audit, page, table
+from fusebench.bench.audit import COLUMNS, DAMAGED, TRIVIAL, Verdict, audit, groups, page, table
 from fusebench.datasets import phantom
 from fusebench.datasets.pair import Entry, Pair
 from fusebench.metrics.base import Metric
@@ -107,6 +107,13 @@ def test_nonsense_gets_one_line(command: Callable[..., tuple[int, str, str]], tm
         assert code == 2
         assert complaint in err
         assert len(err.strip().splitlines()) == 1
+
+
+def test_metrics_that_rank_alike_are_a_group() -> None:
+    verdicts = audit(ENTRIES[:1], chosen("MSE,RMSE,PSNR,SF"), lambda *_: None)
+    # PSNR is a falling function of MSE. RMSE averages the roots of two, which is another order.
+    assert groups(verdicts) == [["MSE", "PSNR"]]
+    assert "MSE, PSNR" in page(verdicts, ENTRIES[:1])
 
 
 def test_the_convention_that_ranks_least_alike_is_named() -> None:
