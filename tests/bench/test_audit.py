@@ -57,6 +57,7 @@ def test_a_metric_without_a_best_value_is_not_judged() -> None:
         ("Q_P@zhengliu", "constant"),
         ("FMI_edge@dungdz", "constant"),
         ("Q_CB@vifb", "average, contrast / 8"),
+        ("Q_CV@vifb", "average, contrast / 8"),
         ("MI", "maximum"),
         ("SF", "noise"),
         ("MSE", "average"),
