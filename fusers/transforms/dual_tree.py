@@ -165,6 +165,10 @@ def _folded(index: Tensor, weights: Tensor, length: int) -> Tensor:
 def q_shift() -> Tensor:
     """Give the low-pass of tree a, made orthonormal to its even shifts and to sum to the root of 2.
 
+    It has a zero at the highest frequency, so the taps at even and at odd places sum to the root of 1/2 each. With the
+    shifts' products 0 that makes the norm 1. Asked for itself the norm would be a fifth condition that follows from the
+    others, and what is found would rest on rounding.
+
     Examples
     --------
     >>> h = q_shift()
@@ -176,8 +180,8 @@ def q_shift() -> Tensor:
 
     def conditions(values: Tensor) -> Tensor:
         h = torch.zeros_like(taps).scatter(0, free, values)
-        shifted = [(h[2 * k :] * h[: len(h) - 2 * k]).sum() - float(k == 0) for k in range(3)]
-        return torch.stack([*shifted, h.sum() - math.sqrt(2)])
+        shifted = [(h[2 * k :] * h[: len(h) - 2 * k]).sum() for k in (1, 2)]
+        return torch.stack([*shifted, *(h[start::2].sum() - math.sqrt(0.5) for start in (0, 1))])
 
     values = taps[free]
     for _ in range(STEPS):
