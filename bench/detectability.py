@@ -301,9 +301,9 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
     ]
     parts = [
         f"{len(found) - 2} methods, {realisations} realisations, synthetic parts of {SIZE[0]} x {SIZE[1]} mm.",
-        "### The lesions, and the observer's d' in the source that has them",
+        "## The lesions, and the observer's d' in the source that has them",
         _markdown(in_sources),
-        "### What is kept of d', and of uptake",
+        "## What is kept of d', and of uptake",
         _markdown(table(found)),
         "Above the source by more than chance: " + (", ".join(above) or "none") + ".",
     ]
@@ -313,7 +313,7 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
             for name, tau, low, high in agreement(found, metrics)
             if not math.isnan(tau)
         ]
-        parts += ["### Which metric ranks the methods as the observer does", _markdown(rows)]
+        parts += ["## Which metric ranks the methods as the observer does", _markdown(rows)]
     return "\n\n".join(parts) + "\n"
 
 
