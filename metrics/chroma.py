@@ -135,9 +135,12 @@ def _colour_differences(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hue_difference(x: Tensor, y: Tensor) -> Tensor:
-    # 2 (C_x C_y - x . y), which is D_ab^2 - (C_x - C_y)^2 without its cancellation.
+    # The root of 2 (C_x C_y - x . y), which is D_ab^2 - (C_x - C_y)^2 without its cancellation. Where the hues are near
+    # the difference of the products cancels too, and is (x * y)^2 / (C_x C_y + x . y) with the cross product.
     chroma: Tensor = torch.linalg.vector_norm(x, dim=1) * torch.linalg.vector_norm(y, dim=1)
-    return (2 * (chroma - (x * y).sum(dim=1))).clamp(min=0).sqrt()
+    along, across = (x * y).sum(dim=1), x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]
+    near = across.abs() * (2 / (chroma + along).clamp(min=1e-12)).sqrt()
+    return torch.where(along > 0, near, (2 * (chroma - along)).clamp(min=0).sqrt())
 
 
 def _ab(image: Tensor) -> Tensor:
