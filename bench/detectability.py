@@ -6,19 +6,21 @@ lesion is the observer's d' in its fused images, divided by that in the source t
 """
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from fusebench.bench.observer import Observed, channels, observe
+from fusebench.bench.engine.pool import replacing_workers
+from fusebench.bench.observer import Observed, channels, interval, observe
 from fusebench.datasets import phantom
 from fusebench.datasets.cases import Progress
 from fusebench.datasets.image import quantise
+from fusebench.datasets.pair import Pair
+from fusebench.datasets.phantom import FWHM
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.pixel.trivial import SourceA, SourceB
 from fusebench.metrics.base import Metric, score
@@ -27,7 +29,6 @@ from torch import Tensor
 SLICE = 34  # mm: white matter is widest there
 SIZE, TOP, LEFT = (48, 72), 104, 92  # the part of the slice that is fused, in pixels of 1 mm
 PLACES = ((12, 14), (36, 57), (12, 57), (36, 14))
-FWHM = 2.3548  # of a Gaussian, in standard deviations
 
 
 class Lesion(NamedTuple):
@@ -95,9 +96,14 @@ def spot(levels: float, fwhm: float, place: tuple[int, int]) -> Tensor:
 
 def sources(kind: str) -> tuple[Tensor, Tensor]:
     """Give the part of the slice that is fused, of SIZE each, as the embedded head shows it."""
-    pair = phantom.pair(kind, SLICE)
+    pair = _pair(kind)
     part = slice(TOP, TOP + SIZE[0]), slice(LEFT, LEFT + SIZE[1])
-    return pair.a[part], pair.b[part]
+    return pair.a[part].clone(), pair.b[part].clone()
+
+
+@cache  # it is simulated anew else, for each method
+def _pair(kind: str) -> Pair:
+    return phantom.pair(kind, SLICE)
 
 
 def noisy(image: Tensor, modality: str, count: int, seed: int) -> Tensor:
@@ -206,33 +212,26 @@ def _measured(fusers: list[Fuser], realisations: int, metrics: Sequence[Metric],
     if jobs == 1:
         yield from (measure(fuser, realisations, metrics) for fuser in fusers)
         return
-    with warnings.catch_warnings():
-        # Loky replaces a worker whose memory has grown; no task is lost.
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+    with replacing_workers():
         yield from Parallel(jobs, return_as="generator_unordered", inner_max_num_threads=1)(map(one, fusers))
 
 
 def kept(found: Found, both: Sequence[Found]) -> dict[str, tuple[float, float, float]]:
     """Give the part of each lesion's d' that a method keeps of the source that has the lesion, and its interval.
 
-    The last one, "mean", is of all lesions; of those of two kinds different realisations are drawn.
+    The first one, "mean", is of all lesions; of those of two kinds different realisations are drawn.
     """
-    parts = {}
-    drawn, whole = [], []
-    for lesion in LESIONS:
-        ours, source = found.lesions[lesion.name], both[lesion.source].lesions[lesion.name]
-        parts[lesion.name] = ours.kept(source)
-        drawn.append(ours.drawn / source.drawn)
-        whole.append(ours.d / source.d)
-    low, high = torch.stack(drawn).mean(dim=0).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return {**parts, "mean": (float(np.mean(whole)), low, high)}
+    seen = [(name, found.lesions[name], both[source].lesions[name]) for name, _, source, *_ in LESIONS]
+    parts = {name: ours.kept(source) for name, ours, source in seen}
+    drawn = torch.stack([ours.drawn / source.drawn for _, ours, source in seen]).mean(dim=0)
+    return {"mean": (float(np.mean([part for part, _, _ in parts.values()])), *interval(drawn)), **parts}
 
 
 def agreement(found: Sequence[Found], metrics: Sequence[Metric], draws: int = 1000) -> list[Agreement]:
     """Say which metric ranks the methods as the observer does: Kendall's tau with the mean part kept, and its interval.
 
     The sources are the first two of `found`, and no methods: a source keeps one modality whole. The interval is that of
-    methods drawn anew. A row for each metric that has a direction, the largest tau first.
+    methods drawn anew. A row for each metric that has a direction and a score of each method, the largest tau first.
     """
     methods = found[2:]
     keeps = np.array([kept(method, found[:2])["mean"][0] for method in methods])
@@ -242,10 +241,12 @@ def agreement(found: Sequence[Found], metrics: Sequence[Metric], draws: int = 10
         if metric.higher_is_better is None:
             continue
         scores = np.array([f.scores[metric.label] for f in methods]) * (1 if metric.higher_is_better else -1)
+        if math.isnan(tau := _tau(keeps, scores)):
+            continue
         drawn = [_tau(keeps[i], scores[i]) for i in generator.integers(len(methods), size=(draws, len(methods)))]
         low, high = np.nanquantile(drawn, [0.025, 0.975])
-        rows.append(Agreement(metric.label, _tau(keeps, scores), float(low), float(high)))
-    return sorted(rows, key=lambda row: (math.isnan(row.tau), -row.tau))
+        rows.append(Agreement(metric.label, tau, float(low), float(high)))
+    return sorted(rows, key=lambda row: -row.tau)
 
 
 def _tau(x: "np.ndarray[tuple[int], np.dtype[np.float64]]", y: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
@@ -263,8 +264,7 @@ def table(found: Sequence[Found]) -> list[dict[str, str]]:
     return [
         {
             "method": one.label,
-            "mean": _percent(*parts[one.label]["mean"]),
-            **{name: _percent(*parts[one.label][name]) for name in parts[one.label] if name != "mean"},
+            **{name: _percent(*part) for name, part in parts[one.label].items()},
             "uptake's rank": "" if math.isnan(one.rank) else f"{one.rank:.2f}",
             "uptake's error": "" if math.isnan(one.ratio) else f"{100 * one.ratio:.0f} %",
         }
@@ -276,8 +276,8 @@ def _percent(part: float, low: float, high: float) -> str:
     return f"{100 * part:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
-def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -> str:
-    """Write the page of a study, in Markdown: what stands below the mark."""
+def page(found: Sequence[Found], agreed: Sequence[Agreement], realisations: int) -> str:
+    """Write the page of a study, in Markdown."""
     both = found[:2]
     observed = [(lesion, both[lesion.source].lesions[lesion.name]) for lesion in LESIONS]
     in_sources = [
@@ -293,11 +293,10 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
         for lesion, seen in observed
     ]
     above = [
-        f"{one.label} ({lesion.name}, {100 * part[0]:.0f} %, {100 * part[1]:.0f} to {100 * part[2]:.0f})"
+        f"{one.label} ({name}, {_percent(*part)})"
         for one in found[2:]
-        for lesion in LESIONS
-        for part in [kept(one, both)[lesion.name]]
-        if part[1] > 1
+        for name, part in kept(one, both).items()
+        if name != "mean" and part[1] > 1
     ]
     parts = [
         f"{len(found) - 2} methods, {realisations} realisations, synthetic parts of {SIZE[0]} x {SIZE[1]} mm.",
@@ -307,11 +306,10 @@ def page(found: Sequence[Found], metrics: Sequence[Metric], realisations: int) -
         _markdown(table(found)),
         "Above the source by more than chance: " + (", ".join(above) or "none") + ".",
     ]
-    if metrics:
+    if agreed:
         rows = [
             {"metric": name, "Kendall's tau": f"{tau:+.2f} ({low:+.2f} to {high:+.2f})"}
-            for name, tau, low, high in agreement(found, metrics)
-            if not math.isnan(tau)
+            for name, tau, low, high in agreed
         ]
         parts += ["## Which metric ranks the methods as the observer does", _markdown(rows)]
     return "\n\n".join(parts) + "\n"

@@ -21,11 +21,11 @@ class Observed(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of d'."""
-        return _interval(self.drawn)
+        return interval(self.drawn)
 
     def kept(self, of: "Observed") -> tuple[float, float, float]:
         """Give the part of another d' that this one is, and its interval; the same realisations are drawn for both."""
-        return (self.d / of.d, *_interval(self.drawn / of.drawn))
+        return (self.d / of.d, *interval(self.drawn / of.drawn))
 
 
 def channels(height: int, width: int, row: float, column: float) -> Tensor:
@@ -127,7 +127,8 @@ def observe(absent: Tensor, present: Tensor, seen: Tensor, seed: int = 0) -> Obs
     return Observed(float(d), anew, float(torch.stack(right).mean()))
 
 
-def _interval(drawn: Tensor) -> tuple[float, float]:
+def interval(drawn: Tensor) -> tuple[float, float]:
+    """Give the 95 % interval of values that were drawn."""
     low, high = drawn.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
 

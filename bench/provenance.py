@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from itertools import product
@@ -84,8 +85,11 @@ def describe(name: str, suite: Suite, request: Request, device: str) -> dict[str
 
 def _versions() -> dict[str, str]:
     """Give the versions of what is installed of `PACKAGES`: some are extras."""
-    there = {distribution.name for distribution in metadata.distributions()}
-    return {name: metadata.version(name) for name in PACKAGES if name in there}
+    found = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def items(description: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

@@ -261,6 +261,9 @@ Q_ABF_DUNGDZ = Metric(
     variant=True,
 )
 
+# How well an edge is kept, of what is lost and what is new.
+KEPT = r"Q^{AF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}"
+
 L_ABF = Metric(
     name="L_ABF",
     convention="petrovic",
@@ -269,8 +272,7 @@ L_ABF = Metric(
     source="Petrovic and Xydeas 2005, with the constants of Shreyamsha Kumar's code",
     formula=(
         r"L^{AB/F} = \frac{\sum_{g_F \le \max(g_A, g_B)} \left((1 - Q^{AF}) w^A + (1 - Q^{BF}) "
-        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}, \quad "
-        r"Q^{AF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}"
+        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}, \quad " + KEPT
     ),
     identical=None,
     constant=None,
@@ -300,8 +302,7 @@ N_ABF = Metric(
     source="Shreyamsha Kumar 2013, after Petrovic and Xydeas 2005",
     formula=(
         r"N^{AB/F} = \frac{\sum_{g_F > \max(g_A, g_B)} \left((1 - Q^{AF}) w^A + (1 - Q^{BF}) "
-        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}, \quad "
-        r"Q^{AF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}"
+        r"w^B\right)}{\sum_{x,y} \left(w^A + w^B\right)}, \quad " + KEPT
     ),
     identical=0,
     constant=0,

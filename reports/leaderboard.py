@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from fusebench.reports import ranks
 from fusebench.reports.results import Fuser, Metric, Results, Table
 from fusebench.reports.statistics import CONFIDENCE, Cells, Ranking, aggregate, by_case, ranking, units
 from fusebench.reports.tables import arrow, escaped, ours
 from tabulate import tabulate
 
+RANK = ("rank", "low", "high")
 # What methods are placed by: the mean of their ranks, of which the least is the best.
 PLACE = Metric("mean rank", "", "", False, 2, "mean over metrics of the rank in each case")
 
@@ -34,39 +36,36 @@ def places(results: Results, table: Table, by: Sequence[str]) -> Ranking | None:
         raise ValueError(f"{results.folder}: {table.name} has no score by {unknown[0]} that could be ranked")
     scores = {label: by_case(results, table, columns[label]) for label in by}
     methods = [f.label for f in table.fusers if all(f.label in found for found in scores.values())]
-    ranks = [
+    by_metric = [
         found[methods].rank(axis=1, ascending=not columns[label].higher_is_better) for label, found in scores.items()
     ]
-    mean = pd.concat(ranks).groupby(level=0, sort=False).mean()
+    mean = pd.concat(by_metric).groupby(level=0, sort=False).mean()
     return ranking(mean, PLACE) if min(mean.shape) > 1 else None
 
 
 def frame(results: Results, by: Sequence[str]) -> pd.DataFrame:
     """Lay the board out as data: a row for each kind, method and metric, with its mean and its rank."""
-    rows = []
+    parts = []
     for table in results.tables:
         cells = aggregate(results, table)
         placed = places(results, table, by)
-        for metric in table.metrics:
-            scores = by_case(results, table, metric)
-            found = ranking(scores, metric) if metric.higher_is_better is not None and min(scores.shape) > 1 else None
-            for fuser in table.fusers:
-                cell = cells[fuser.label, metric.label]
-                ranked = found is not None and fuser.label in found.intervals
-                rows.append(
-                    {
-                        "kind": _kind(table),
-                        "fuser": fuser.label,
-                        "metric": metric.label,
-                        "mean": cell.mean,
-                        "rank": found.rank(fuser.label) if found is not None and ranked else None,
-                        "low": found.intervals[fuser.label][0] if found is not None and ranked else None,
-                        "high": found.intervals[fuser.label][1] if found is not None and ranked else None,
-                        "place": placed.rank(fuser.label) if placed and fuser.label in placed.intervals else None,
-                        "pairs": len(table.pairs) - cell.nans,
-                    }
-                )
-    return pd.DataFrame(rows).astype(dict.fromkeys(("rank", "low", "high", "place"), "Int64"))
+        rows = [
+            {
+                "kind": _kind(table),
+                "fuser": fuser.label,
+                "metric": metric.label,
+                "mean": cells[fuser.label, metric.label].mean,
+                "place": placed.rank(fuser.label) if placed and fuser.label in placed.intervals else None,
+                "pairs": len(table.pairs) - cells[fuser.label, metric.label].nans,
+            }
+            for metric in table.metrics
+            for fuser in table.fusers
+        ]
+        ranked = ranks.frame(ranks.rankings(results, table)).reindex(columns=["metric", "fuser", *RANK])
+        parts.append(pd.DataFrame(rows).merge(ranked, on=["metric", "fuser"], how="left"))
+    board = pd.concat(parts, ignore_index=True)
+    columns = ["kind", "fuser", "metric", "mean", *RANK, "place", "pairs"]
+    return board[columns].astype(dict.fromkeys((*RANK, "place"), "Int64"))
 
 
 def markdown(results: Results, by: Sequence[str], from_images: Mapping[str, bool]) -> str:
@@ -133,9 +132,7 @@ def _place(placed: Ranking | None, label: str) -> tuple[str, str]:
     if placed is None or label not in placed.intervals:
         return "", ""
     level = [placed.rank(str(other)) for other in placed.mean_ranks.index if placed.level(label, str(other))]
-    low, high = placed.intervals[label]
-    shown = f"{placed.rank(label)} ({low} to {high})" if low < high else f"{placed.rank(label)}"
-    return shown, f"{min(level)} to {max(level)}" if max(level) > min(level) else ""
+    return ranks.rank(placed, label), f"{min(level)} to {max(level)}" if max(level) > min(level) else ""
 
 
 def _verdicts(table: Table, cells: Cells, from_images: Mapping[str, bool]) -> str:

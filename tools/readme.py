@@ -149,12 +149,10 @@ def _insert(page: Path, what: str, texts: list[str], by: str = "readme") -> None
     page.write_text(marked, encoding="utf-8")
 
 
-if __name__ == "__main__" and sys.argv[1] == "field":
-    write_field(Path(sys.argv[2]), Path(sys.argv[3]))
-elif __name__ == "__main__" and sys.argv[1] == "grid":
-    write_grid(Path(sys.argv[2]), Path(sys.argv[3]))
-elif __name__ == "__main__" and sys.argv[1] == "colour":
-    write_colour(Path(sys.argv[2]), Path(sys.argv[3]))
+PAGES = {"field": write_field, "grid": write_grid, "colour": write_colour}
+
+if __name__ == "__main__" and sys.argv[1] in PAGES:
+    PAGES[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
 elif __name__ == "__main__":
     write(Path(sys.argv[1]), Path(sys.argv[2]))
     for folder in sys.argv[3:]:

@@ -201,6 +201,19 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+def check_page(out: Path | None) -> None:
+    """Refuse a page to write that would lie in no folder, before the work."""
+    if out is not None and not out.parent.is_dir():
+        raise ValueError(f"{out}: no such folder; make it, or name a file in one that is there")
+
+
+def write_below(page: Path, command: str, text: str, head: str) -> None:
+    """Write what a command found below its mark in a page; what stands above is somebody's text, and stays."""
+    mark = f"<!-- below: written by `fusebench {command}` -->"
+    above = page.read_text(encoding="utf-8").partition(mark)[0] if page.is_file() else f"# {head}\n\n"
+    page.write_text(f"{above}{mark}\n\n{text}", encoding="utf-8")
+
+
 def check_device(device: str) -> None:
     """Refuse a device that is not there."""
     import torch

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import commands, notice, progress_bar, say
+from fusebench.bench.cli.app import check_page, commands, notice, progress_bar, say
 
 
 @commands.command(name="audit", epilog="Example: fusebench audit --data medical --pairs 3 --metrics SSIM,MI,Q_ABF")
@@ -35,8 +35,7 @@ def audit_(
     from tabulate import tabulate
 
     asked = chosen(metrics)
-    if out is not None and not out.parent.is_dir():
-        raise ValueError(f"{out}: no such folder; make it, or name a file in one that is there")
+    check_page(out)
     kinds = by_kind(catalogue.entries(data, say=notice))
     entries = [entry for listed in kinds.values() for entry in select(listed, pairs)]
     with progress_bar() as progress:

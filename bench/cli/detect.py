@@ -4,10 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import Jobs, Methods, Metrics, commands, jobs_or_cores, progress_bar, say
-
-# What stands above this in a page is somebody's text, and stays.
-MARK = "<!-- below: written by `fusebench detect` -->"
+from fusebench.bench.cli.app import (
+    Jobs,
+    Methods,
+    Metrics,
+    check_page,
+    commands,
+    jobs_or_cores,
+    progress_bar,
+    say,
+    write_below,
+)
 
 
 @commands.command(name="detect", epilog="Example: fusebench detect --methods laplacian,nsst,gff --metrics SSIM,Q_ABF")
@@ -40,8 +47,7 @@ def detect_(
     from fusebench.metrics.profiles import chosen
     from tabulate import tabulate
 
-    if out is not None and not out.parent.is_dir():
-        raise ValueError(f"{out}: no such folder; make it, or name a file in one that is there")
+    check_page(out)
     (suite,) = narrowed(field(phantom.entries(["CT-MRI"])[:1]), methods=methods).values()
     fusers = [fuser for fuser in part(suite.fusers)[0] if not isinstance(fuser, SourceA | SourceB)]
     fusers += [make(name) for name in own or ()]
@@ -49,9 +55,8 @@ def detect_(
     with progress_bar() as progress:
         found = detectability.study(fusers, realisations, judged, jobs_or_cores(jobs), progress)
     say(tabulate(detectability.table(found), headers="keys", disable_numparse=True))
-    agreed = [row for row in detectability.agreement(found, judged) if row.tau == row.tau]
+    agreed = detectability.agreement(found, judged)
     say(tabulate(agreed, headers=("metric", "Kendall's tau", "low", "high"), floatfmt="+.2f"))
     if out is not None:
-        head = out.read_text(encoding="utf-8").partition(MARK)[0] if out.is_file() else "# Detectability\n\n"
-        out.write_text(f"{head}{MARK}\n\n{detectability.page(found, judged, realisations)}", encoding="utf-8")
+        write_below(out, "detect", detectability.page(found, agreed, realisations), "Detectability")
         say(f"written: {out}", err=True)

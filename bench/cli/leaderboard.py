@@ -4,10 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from fusebench.bench.cli.app import commands, say
-
-# What stands above this in the page is somebody's text, and stays.
-MARK = "<!-- below: written by `fusebench leaderboard` -->"
+from fusebench.bench.cli.app import commands, say, write_below
 
 
 @commands.command(name="leaderboard", epilog="Example: fusebench leaderboard board submissions/* --out board")
@@ -48,7 +45,6 @@ def leaderboard_(
     text = leaderboard.markdown(board, labels, from_images)
     frame = leaderboard.frame(board, labels)
     frame.to_csv(table, index=False, float_format="%.6g", lineterminator="\n")
-    head = page.read_text(encoding="utf-8").partition(MARK)[0] if page.is_file() else "# Leaderboard\n\n"
-    page.write_text(f"{head}{MARK}\n\n{text}", encoding="utf-8")
+    write_below(page, "leaderboard", text, "Leaderboard")
     say(text)
     say(f"written: {page}, {table}", err=True)

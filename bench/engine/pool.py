@@ -146,9 +146,7 @@ def processes(jobs: int) -> Pool:
         executor: Executor = ProcessPoolExecutor(
             count, initializer=_start, initargs=(os.getpid(),), env=dict.fromkeys(THREADS, "1")
         )
-        with warnings.catch_warnings():
-            # Loky replaces a worker whose memory has grown; no task is lost.
-            warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        with replacing_workers():
             try:
                 yield lambda task: executor.submit(work, task)
             finally:
@@ -159,6 +157,14 @@ def processes(jobs: int) -> Pool:
 
     # Twice as many tasks as there are workers, so that no worker waits for its next task.
     return Pool(lambda: workers(jobs), lambda: workers(1), lambda: 2 * jobs, died)
+
+
+@contextmanager
+def replacing_workers() -> Iterator[None]:
+    """Say nothing where loky replaces a worker whose memory has grown; no task is lost."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        yield
 
 
 def _now(task: Task) -> "Future[list[Outcome]]":

@@ -4,8 +4,9 @@ import hashlib
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache, cached_property
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -94,10 +95,10 @@ def work(task: Task) -> list[Outcome]:
         pairs = [_read(entry, sha256) for entry, sha256 in zip(task.entries, task.sha256, strict=True)]
     except Exception as error:  # noqa: BLE001  whatever a file that was good has become
         return failed(task, _say(error))
-    a, b = (torch.stack(images).to(task.device) for images in zip(*((p.a, p.b) for p in pairs), strict=True))
+    a, b = _stacked(((pair.a, pair.b) for pair in pairs), task.device)
     outcomes = []
     with sharing():
-        sources = quantise(a), quantise(b)
+        sources = _Sources(pairs, a, b)
         for row in task.rows:
             try:
                 done = _done(row, pairs, a, b, task.timeout)
@@ -106,7 +107,7 @@ def work(task: Task) -> list[Outcome]:
             except BaseException as error:  # noqa: BLE001  a plug-in may even exit; memory may be short
                 outcomes += failed(task._replace(rows=(row,)), _say(error))
                 continue
-            outcomes += _outcomes(row, pairs, sources, done)
+            outcomes += _outcomes(row, sources, done)
     return outcomes
 
 
@@ -180,7 +181,7 @@ def _fuse(fuser: AnyFuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done
         return _Done(grey, [*map(_shown, grey, shown)])
     (made,) = called
     if getattr(made, "colour", False):
-        a, b = channels(pairs, a.device)
+        a, b = _stacked((pair.channels for pair in pairs), a.device)
         fused = _checked(made, _called(made, made, a, b), a)
         return _Done(colour.luma_of(fused), [*fused.cpu()])
     if (traced := getattr(made, "traces", None)) is None:
@@ -193,10 +194,24 @@ def _fuse(fuser: AnyFuser, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> _Done
     return _Done(grey, [_shown(image, pair.chroma) for image, pair in zip(grey, pairs, strict=True)], losses)
 
 
-def channels(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Give the sources of pairs in colour, (N, 3, H, W) each."""
-    a, b = (torch.stack(images).to(device) for images in zip(*(pair.channels for pair in pairs), strict=True))
+def _stacked(sources: Iterable[tuple[Tensor, Tensor]], device: str | torch.device) -> tuple[Tensor, Tensor]:
+    """Make two batches of the sources of pairs."""
+    a, b = (torch.stack(images).to(device) for images in zip(*sources, strict=True))
     return a, b
+
+
+class _Sources:
+    """The sources of a batch as they are scored, uint8: `grey`, and `colour`, made once if a metric asks for it."""
+
+    def __init__(self, pairs: Sequence[Pair], a: Tensor, b: Tensor) -> None:
+        self.pairs = pairs
+        self.grey = quantise(a), quantise(b)
+
+    @cached_property
+    def colour(self) -> tuple[Tensor, Tensor]:
+        """Both in colour, (N, 3, H, W)."""
+        a, b = _stacked((pair.channels for pair in self.pairs), self.grey[0].device)
+        return quantise(a), quantise(b)
 
 
 def _losses(trace: Trace) -> Losses:
@@ -237,14 +252,16 @@ def _equal(x: Tensor | None, y: Tensor | None) -> bool:
     return x is y or (x is not None and y is not None and torch.equal(x, y))
 
 
-def _outcomes(row: Row, pairs: Sequence[Pair], sources: tuple[Tensor, Tensor], done: _Done) -> list[Outcome]:
+def _outcomes(row: Row, sources: _Sources, done: _Done) -> list[Outcome]:
     scores: dict[str, list[float]] = {}
     failures: list[tuple[str, str]] = []
+    pairs = sources.pairs
+    in_colour = cache(lambda: (*sources.colour, _in_colour(done)))  # metrics share what they make of it
     start = _clock(done.fused)
     for metric in row.metrics:
         try:
             with foreign.watching(metric.function, metric.label):
-                triple = _in_colour(pairs, done) if metric.family == "colour" else (*sources, done.fused)
+                triple = in_colour() if metric.family == "colour" else (*sources.grey, done.fused)
                 scores[metric.label] = _score(metric, *triple)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failures.append((metric.label, _say(error)))
@@ -274,12 +291,11 @@ def _score(metric: Metric, a: Tensor, b: Tensor, fused: Tensor) -> list[float]:
     return [float(score) for score in scores]
 
 
-def _in_colour(pairs: Sequence[Pair], done: _Done) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the sources and the fused images in colour, as they are scored: (N, 3, H, W) uint8."""
-    a, b = channels(pairs, done.fused.device)
+def _in_colour(done: _Done) -> Tensor:
+    """Give the fused images in colour, as they are scored: (N, 3, H, W) uint8."""
     shown = zip(done.fused.cpu(), done.coloured, strict=True)
-    fused = torch.stack([grey.expand(3, -1, -1) if coloured is None else coloured for grey, coloured in shown])
-    return quantise(a), quantise(b), fused.to(a.device)
+    images = [grey.expand(3, -1, -1) if coloured is None else coloured for grey, coloured in shown]
+    return torch.stack(images).to(done.fused.device)
 
 
 def _shown(grey: Tensor, chroma: Tensor | None) -> Tensor | None:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from fusebench.fusers.colour.space import SUBSTITUTE, ColourSpace, grey_fuser
+from fusebench.fusers.colour.space import WithGreyFuser, grey_fuser
 from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Channels(ColourSpace):
+class Channels(WithGreyFuser):
     """Fuse R, G and B each by a grey fuser, as many codes do.
 
     Where the grey source wins it wins in the channels in which it is larger or more detailed, and takes colour with it.
@@ -33,12 +33,6 @@ class Channels(ColourSpace):
 
     name: ClassVar[str] = "channels"
     space: ClassVar[str] = "Each channel"
-    intensity: str = "laplacian"
-
-    def __post_init__(self) -> None:
-        if self.intensity == SUBSTITUTE:
-            raise ValueError("intensity=substitute: the other source's channels are no fusion; name a grey fuser")
-        super().__post_init__()
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n]), (N, 3, H, W)."""

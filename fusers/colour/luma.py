@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fusebench.fusers.colour.space import ColourSpace, added
+from fusebench.fusers.colour.space import ColourSpace, added, luma
 from torch import Tensor
 
 
@@ -28,8 +28,7 @@ class Luma(ColourSpace):
 
     def brightness(self, rgb: Tensor) -> Tensor:
         """Give the luma of BT.601."""
-        red, green, blue = rgb.unbind(1)
-        return 0.299 * red + 0.587 * green + 0.114 * blue
+        return luma(rgb)
 
     def with_brightness(self, rgb: Tensor, brightness: Tensor) -> Tensor:
         """Give images another luma."""

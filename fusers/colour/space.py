@@ -13,11 +13,65 @@ SUBSTITUTE = "substitute"
 
 
 @dataclass(frozen=True)
-class ColourSpace:
+class WithGreyFuser:
+    """A fuser of colour images that leaves a part of the work to one of grey images.
+
+    `space` is what tables call it. A subclass whose `substitutes` is true may take the other source's brightness
+    instead of a grey fuser's.
+
+    Parameters
+    ----------
+    intensity
+        The name of the grey fuser, such as "laplacian"; or "substitute".
+
+    Raises
+    ------
+    ValueError
+        If no grey fuser has that name.
+    """
+
+    colour: ClassVar[bool] = True
+    substitutes: ClassVar[bool] = False
+    space: ClassVar[str]
+    intensity: str = "laplacian"
+
+    def __post_init__(self) -> None:
+        if self.intensity == SUBSTITUTE and not self.substitutes:
+            raise ValueError(f"intensity={SUBSTITUTE}: the other source alone is no fusion here; name a grey fuser")
+        _ = self.grey
+
+    @property
+    def grey(self) -> Fuser | None:
+        """The grey fuser; None where the other source's brightness is taken."""
+        return None if self.intensity == SUBSTITUTE else grey_fuser(self.intensity)
+
+    @property
+    def title(self) -> str:
+        """The space, and what becomes of the brightness."""
+        return f"{self.space}, {self.intensity}"
+
+    @property
+    def least(self) -> int:
+        """Smallest height and width, which the grey fuser takes."""
+        return getattr(self.grey, "least", 1)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """The digest of what the grey fuser reads."""
+        return getattr(self.grey, "weights_sha256", None)
+
+    @property
+    def drift(self) -> float:
+        """That of the grey fuser."""
+        return getattr(self.grey, "drift", 0.0)
+
+
+@dataclass(frozen=True)
+class ColourSpace(WithGreyFuser):
     """Take the brightness out of both sources, fuse it, and give it to the coloured one.
 
     A subclass says what its brightness is (`brightness`, (N, 3, H, W) to (N, H, W) in [0, 1]), and how an image gets
-    another one (`with_brightness`); `space` is what tables call it.
+    another one (`with_brightness`).
 
     Parameters
     ----------
@@ -35,33 +89,8 @@ class ColourSpace:
     The coloured source is the one whose channels differ more (`roles`). What leaves [0, 1] is clipped.
     """
 
-    colour: ClassVar[bool] = True
-    space: ClassVar[str]
+    substitutes: ClassVar[bool] = True
     intensity: str = SUBSTITUTE
-
-    def __post_init__(self) -> None:
-        if self.intensity != SUBSTITUTE:
-            grey_fuser(self.intensity)
-
-    @property
-    def title(self) -> str:
-        """The space, and what becomes of the brightness."""
-        return f"{self.space}, {self.intensity}"
-
-    @property
-    def least(self) -> int:
-        """Smallest height and width, which the grey fuser takes."""
-        return 1 if self.intensity == SUBSTITUTE else getattr(grey_fuser(self.intensity), "least", 1)
-
-    @property
-    def weights_sha256(self) -> str | None:
-        """The digest of what the grey fuser reads."""
-        return None if self.intensity == SUBSTITUTE else getattr(grey_fuser(self.intensity), "weights_sha256", None)
-
-    @property
-    def drift(self) -> float:
-        """That of the grey fuser."""
-        return 0.0 if self.intensity == SUBSTITUTE else getattr(grey_fuser(self.intensity), "drift", 0.0)
 
     def brightness(self, rgb: Tensor) -> Tensor:
         """Give the brightness of images (N, 3, H, W): (N, H, W), in [0, 1]."""
@@ -74,10 +103,10 @@ class ColourSpace:
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n]), (N, 3, H, W)."""
         coloured, other = roles(a, b)
-        if self.intensity == SUBSTITUTE:
+        if (grey := self.grey) is None:
             new = self.brightness(other.double())
         else:
-            new = grey_fuser(self.intensity)(*(self.brightness(x.double()).clamp(0, 1).float() for x in (a, b)))
+            new = grey(*(self.brightness(x.double()).clamp(0, 1).float() for x in (a, b)))
         return self.with_brightness(coloured.double(), new.double()).clamp(0, 1).float()
 
 
@@ -101,9 +130,26 @@ def roles(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     >>> [image.flatten().tolist() for image in roles(red, grey)]
     [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     """
-    of_a, of_b = ((x.amax(dim=1) - x.amin(dim=1)).mean(dim=(1, 2)) for x in (a, b))
-    first = (of_a > of_b).view(-1, 1, 1, 1)
+    first = first_is_coloured(a, b)
     return torch.where(first, a, b), torch.where(first, b, a)
+
+
+def first_is_coloured(a: Tensor, b: Tensor) -> Tensor:
+    """Say of each pair whether a is its coloured source (`roles`): (N, 1, 1, 1), bool."""
+    of_a, of_b = ((x.amax(dim=1) - x.amin(dim=1)).mean(dim=(1, 2)) for x in (a, b))
+    return (of_a > of_b).view(-1, 1, 1, 1)
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Give the luma of BT.601, 0.299 R + 0.587 G + 0.114 B: (N, 3, H, W) to (N, H, W).
+
+    Examples
+    --------
+    >>> round(luma(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).item(), 3)
+    0.299
+    """
+    red, green, blue = rgb.unbind(1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def added(rgb: Tensor, new: Tensor, brightness: Callable[[Tensor], Tensor]) -> Tensor:

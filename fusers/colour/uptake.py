@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import torch
 from fusebench.datasets import colour
-from fusebench.fusers.colour.space import SUBSTITUTE, ColourSpace, grey_fuser, roles
+from fusebench.fusers.colour.space import WithGreyFuser, first_is_coloured, grey_fuser, luma, roles
 from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Uptake(ColourSpace):
+class Uptake(WithGreyFuser):
     """Take the coloured source back to the uptake it shows, fuse that with the other's luma, and colour it again.
 
     Each pixel's uptake is its place in the table, the nearest colour's. The result is on the table everywhere, so its
@@ -40,12 +40,9 @@ class Uptake(ColourSpace):
 
     name: ClassVar[str] = "uptake"
     space: ClassVar[str] = "Uptake coloured again"
-    intensity: str = "laplacian"
     table: str = "atlas-pet"
 
     def __post_init__(self) -> None:
-        if self.intensity == SUBSTITUTE:
-            raise ValueError("intensity=substitute: the other source has no uptake; name a grey fuser")
         super().__post_init__()
         colour.check_table(self.table)
 
@@ -54,9 +51,8 @@ class Uptake(ColourSpace):
         coloured, other = roles(a, b)
         levels = (255 * coloured).round().to(torch.uint8).movedim(1, -1).cpu().numpy()
         uptake = torch.stack([colour.places(image, self.table) for image in levels]).to(a)
-        red, green, blue = other.unbind(1)
-        luma = (0.299 * red + 0.587 * green + 0.114 * blue).clamp(0, 1)
+        shade = luma(other).clamp(0, 1)
         # The sources keep their order: a fuser need not treat both alike.
-        first = (coloured == a).flatten(1).all(dim=1).view(-1, 1, 1)
-        fused = grey_fuser(self.intensity)(torch.where(first, uptake, luma), torch.where(first, luma, uptake))
+        first = first_is_coloured(a, b)[:, 0]
+        fused = grey_fuser(self.intensity)(torch.where(first, uptake, shade), torch.where(first, shade, uptake))
         return torch.stack([colour.painted(image, self.table) for image in fused]).to(a)

@@ -9,7 +9,6 @@ from fusebench.fusers.base import NEVER_SHOWN
 from fusebench.fusers.filters.windows import box_mean
 from fusebench.fusers.neural import vgg16_weights
 from fusebench.fusers.neural.vgg16_network import Network
-from fusebench.fusers.neural.vgg16_weights import LAYERS
 from fusebench.fusers.rules.selection import share
 from torch import Tensor
 
@@ -46,8 +45,8 @@ class DLF:
     weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
-        if unknown := [layer for layer in self.layers if layer not in LAYERS]:
-            raise ValueError(f"layer {unknown[0]!r} is not in VGG16; its convolutions are {', '.join(LAYERS)}")
+        for layer in self.layers:
+            vgg16_weights.check_layer(layer)
         if not self.layers:
             raise ValueError("layers=(): at least one is needed")
 

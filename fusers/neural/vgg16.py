@@ -16,7 +16,6 @@ from fusebench.fusers.neural.curvature import Curvature
 from fusebench.fusers.neural.lbfgs import minimise
 from fusebench.fusers.neural.precision import full_precision
 from fusebench.fusers.neural.vgg16_network import Network
-from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -109,8 +108,7 @@ class VGG16LBFGS:
     weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
-        if self.layer not in LAYERS:
-            raise ValueError(f"layer {self.layer!r} is not in VGG16; its convolutions are {', '.join(LAYERS)}")
+        vgg16_weights.check_layer(self.layer)
         if self.initial not in INITIAL:
             raise ValueError(f"initial image {self.initial!r} is unknown; known: {', '.join(INITIAL)}")
         if self.rounds < 1 or self.iterations < 1:
@@ -183,7 +181,7 @@ class VGG16LBFGS:
         dtype = PRECISIONS[self.precision]
         a, b = a[None].to(dtype), b[None].to(dtype)
         network = Network(self.layer, a, self.weights_file)
-        target = _target(network, a, b)
+        target = target_of(network, a, b)
         losses: list[float] = []
         rounds: list[int] = []
 
@@ -201,17 +199,17 @@ class VGG16LBFGS:
             rounds.append(len(losses))
             found = torch.from_numpy(pixels).to(a).view(a.shape)
             saved += network.loss(_written(found), target).tolist()
-            yield Trace(_image(found[0]), tuple(losses), tuple(rounds), saved=tuple(saved))
+            yield Trace(image_of(found[0]), tuple(losses), tuple(rounds), saved=tuple(saved))
 
     def _bounded(self, a: Tensor, b: Tensor) -> list[Trace]:
         x = WHITE * INITIAL[self.initial](a, b)
         before = [0] * len(a)
         for layer in (*(layer for layer in APPROACH if layer < self.layer), self.layer):
             network = Network(layer, a, self.weights_file)
-            target = _target(network, a, b)
+            target = target_of(network, a, b)
             curvature = Curvature(network, x)
             x, losses = minimise(
-                _Objective(network, target, self.smooth * curvature.mean),
+                Objective(network, target, self.smooth * curvature.mean),
                 x,
                 curvature.inverse,
                 tolerance=self.tolerance if layer == self.layer else ON_THE_WAY,
@@ -224,21 +222,22 @@ class VGG16LBFGS:
                 before = [n + len(curve) for n, curve in zip(before, losses, strict=True)]
         saved = network.loss(_written(x), target).tolist()
         return [
-            Trace(_image(image), tuple(curve), (len(curve),), n, (loss,))
+            Trace(image_of(image), tuple(curve), (len(curve),), n, (loss,))
             for image, curve, n, loss in zip(x, losses, before, saved, strict=True)
         ]
 
 
-class _Objective:
+class Objective:
     """Loss and gradient of the images of a batch that are still under way; `smooth` weighs its term, (N,)."""
 
-    def __init__(self, network: Network, target: Tensor, smooth: Tensor) -> None:
+    def __init__(self, network: Network, target: Tensor, smooth: Tensor | None = None) -> None:
         self._network = network
         self._target = target
-        self._smooth = smooth if smooth.any() else None
+        self._smooth = smooth if smooth is not None and smooth.any() else None
         self._rows = torch.arange(len(target), device=target.device)
 
     def __call__(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Give both of the images x, which stand in these rows of the batch."""
         if len(rows) < len(self._rows):  # rows may leave the batch, none enters
             self._target = self._target[torch.isin(self._rows, rows)]
             self._rows = rows
@@ -267,18 +266,19 @@ def checkerboard(x: Tensor) -> Tensor:
     return passed[:, 0]
 
 
-def _target(network: Network, a: Tensor, b: Tensor) -> Tensor:
+def target_of(network: Network, a: Tensor, b: Tensor) -> Tensor:
     """Maximum of the sources' features (eq. 3)."""
     return torch.maximum(network.features(WHITE * a), network.features(WHITE * b))
 
 
-def _image(x: Tensor) -> Tensor:
+def image_of(x: Tensor) -> Tensor:
+    """Give images of grey levels in [0, 1], clipped, float32."""
     return (x / WHITE).clamp(0, 1).float()
 
 
 def _written(x: Tensor) -> Tensor:
     """Give the grey levels that a file holds of images: whole ones from 0 to 255."""
-    return (WHITE * _image(x).double()).round().to(x)
+    return (WHITE * image_of(x).double()).round().to(x)
 
 
 def least(layer: str) -> int:

@@ -8,9 +8,8 @@ from fusebench.fusers.base import ALWAYS_SHOWN, NEVER_SHOWN
 from fusebench.fusers.neural import vgg16_weights
 from fusebench.fusers.neural.curvature import Curvature
 from fusebench.fusers.neural.lbfgs import minimise
-from fusebench.fusers.neural.vgg16 import WHITE, least
+from fusebench.fusers.neural.vgg16 import INITIAL, WHITE, Objective, image_of, least, target_of
 from fusebench.fusers.neural.vgg16_network import Network
-from fusebench.fusers.neural.vgg16_weights import LAYERS
 from torch import Tensor
 
 
@@ -57,8 +56,7 @@ class VGG16Colour:
     weights_file: str = field(default="", metadata=NEVER_SHOWN)
 
     def __post_init__(self) -> None:
-        if self.layer not in LAYERS:
-            raise ValueError(f"layer {self.layer!r} is not in VGG16; its convolutions are {', '.join(LAYERS)}")
+        vgg16_weights.check_layer(self.layer)
         if self.evaluations < 1 or not self.tolerance > 0:
             raise ValueError(f"evaluations={self.evaluations}, tolerance={self.tolerance}: both must be positive")
 
@@ -85,13 +83,13 @@ class VGG16Colour:
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n]), (N, 3, H, W)."""
         network = Network(self.layer, a, self.weights_file, colour=True)
-        target = torch.maximum(network.features(WHITE * a), network.features(WHITE * b))
-        start = WHITE * (a + b) / 2
+        objective = Objective(network, target_of(network, a, b))
+        start = WHITE * INITIAL["blend"](a, b)
         grey = start.mean(dim=1)
         curvature = Curvature(Network(self.layer, grey, self.weights_file), grey)
 
         def evaluate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-            loss, gradient = network.loss_and_gradient(x.view(-1, *a.shape[1:]), target[rows])
+            loss, gradient = objective(x.view(-1, *a.shape[1:]), rows)
             return loss, gradient.flatten(1, 2)
 
         def inverse(vector: Tensor, rows: Tensor) -> Tensor:
@@ -108,4 +106,4 @@ class VGG16Colour:
             high=WHITE,
             rounded=True,
         )
-        return (x.view(a.shape) / WHITE).clamp(0, 1)
+        return image_of(x.view(a.shape))

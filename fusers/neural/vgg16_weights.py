@@ -33,6 +33,12 @@ def sha256(weights_file: str) -> str:
     return SHA256
 
 
+def check_layer(layer: str) -> None:
+    """Raise ValueError unless VGG16 has a convolution of that name."""
+    if layer not in LAYERS:
+        raise ValueError(f"layer {layer!r} is not in VGG16; its convolutions are {', '.join(LAYERS)}")
+
+
 def parameters(layer: str) -> int:
     """Count the weights and biases of the network up to a layer.
 

@@ -102,7 +102,7 @@ def test_the_lesions_lie_inside_the_head_and_are_not_clipped() -> None:
 
 
 def test_the_page_says_synthetic_and_lists_every_method(found: list[Found]) -> None:
-    text = page(found, METRICS, 40)
+    text = page(found, agreement(found, METRICS, draws=50), 40)
     assert "synthetic" in text
     rows = table(found)
     assert [row["method"] for row in rows[:2]] == ["source-a", "source-b"]

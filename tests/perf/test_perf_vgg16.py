@@ -209,7 +209,7 @@ def test_growth(
 
     def evaluate() -> None:
         network = Network(layer, a)
-        target = vgg16._target(network, a / 255, b / 255)
+        target = vgg16.target_of(network, a / 255, b / 255)
         for _ in range(20):
             network.loss_and_gradient((a + b) / 2, target)
 
