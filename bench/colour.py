@@ -93,7 +93,10 @@ def _table(pair: Pair, table: str | None) -> str | None:
     ]
     if table is not None:
         for image in images:
-            colours.invert(image, table)  # refuses another table's colours
+            try:
+                colours.invert(image, table)
+            except ValueError as error:  # another table's colours
+                raise ValueError(f"{pair.kind}/{pair.name}: {error}") from None
         return table
     found = {colours.table_of(image) for image in images}
     return found.pop() if len(found) == 1 else None

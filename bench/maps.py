@@ -65,11 +65,16 @@ def write(
         store.write_text(out / store.MAPS / store.MAP_LIST, text)
 
 
+def _drawn(metric: Metric) -> bool:
+    """Say whether a map is drawn of a metric: of one of colour images none is, since the page lays maps over grey."""
+    return metric.map is not None and not metric.of_colour
+
+
 def usual(suite: Suite) -> tuple[Metric, ...]:
     """Choose the metrics whose maps are drawn where none are named."""
     tables = suite.values()
-    found = dict.fromkeys(metric for table in tables for metric in table.shown if metric.map is not None)
-    computed = {metric.label: metric for table in tables for metric in table.metrics if metric.map is not None}
+    found = dict.fromkeys(metric for table in tables for metric in table.shown if _drawn(metric))
+    computed = {metric.label: metric for table in tables for metric in table.metrics if _drawn(metric)}
     found |= dict.fromkeys(computed[name] for name in USUAL if name in computed)
     return tuple(found)[:COUNT]
 

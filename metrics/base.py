@@ -144,6 +144,11 @@ class Metric:
         return self.map is not None or "mask" in inspect.signature(function).parameters
 
     @property
+    def of_colour(self) -> bool:
+        """Whether it takes colour images, (N, 3, H, W), instead of grey ones."""
+        return self.family == "colour"
+
+    @property
     def label(self) -> str:
         """Name of the column: "MI", or "MI@vifb" for a variant."""
         return f"{self.name}@{self.convention}" if self.variant else self.name

@@ -79,7 +79,7 @@ class Keys:
 
     def score(self, pixels: str, images: Mapping[str, str], metric: Metric) -> str | None:
         """Key of a metric's score of an image, whose digests are given: as it is fused, and as it is in colour."""
-        fused = images.get("colour", images["fused"]) if metric.family == "colour" else images["fused"]
+        fused = images.get("colour", images["fused"]) if metric.of_colour else images["fused"]
         parts = _parts(metric.function)
         functions = [part for part in parts if part is parts[0] or isinstance(part, FunctionType)]
         codes = [self.code(home(function)) for function in functions]

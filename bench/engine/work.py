@@ -261,7 +261,7 @@ def _outcomes(row: Row, sources: _Sources, done: _Done) -> list[Outcome]:
     for metric in row.metrics:
         try:
             with foreign.watching(metric.function, metric.label):
-                triple = in_colour() if metric.family == "colour" else (*sources.grey, done.fused)
+                triple = in_colour() if metric.of_colour else (*sources.grey, done.fused)
                 scores[metric.label] = _score(metric, *triple)
         except Exception as error:  # noqa: BLE001  a suite may bring its own metrics
             failures.append((metric.label, _say(error)))

@@ -75,7 +75,7 @@ def _in_colour() -> Suite:
         name: replace(
             table,
             fusers=(*(fuser for fuser in table.fusers if fuser in cheap), VGG16Colour(evaluations=2)),
-            metrics=(*PROFILES["sound"], *(metric for metric in table.metrics if metric.family == "colour")),
+            metrics=(*PROFILES["sound"], *(metric for metric in table.metrics if metric.of_colour)),
             shown=(),
         )
         for name, table in tables.items()

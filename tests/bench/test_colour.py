@@ -1,7 +1,7 @@
 """The suite colour: whose colours are whose, what is written, and what is scored again."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_each_kind_is_read_by_its_table() -> None:
 def test_grey_sources_and_another_table_are_refused() -> None:
     with pytest.raises(ValueError, match="no source is coloured"):
         colour(phantom.entries(size=64)[:1])
-    with pytest.raises(ValueError, match="atlas-pet would fit"):
+    with pytest.raises(ValueError, match=r"^PET-MRI/icbm152-z\+20: not coloured by .*atlas-pet would fit"):
         colour(entries("PET-MRI"), table="hot")
     with pytest.raises(ValueError, match="no source is coloured"):
         suite_of("colour", "phantom")
@@ -60,6 +60,14 @@ def test_its_own_metrics_can_be_asked_for() -> None:
     assert [metric.label for metric in mixed["table5"].metrics] == ["D_ab", "PSNR@tang"]
     with pytest.raises(ValueError, match="nothing"):
         narrowed(colour(entries("PET-MRI")), metrics="D_ab,nothing")
+
+
+def test_the_command_prints_metrics_of_colour_first(command: Callable[..., object], tmp_path: Path) -> None:
+    # The maps of the page are of grey images; a metric of colour that is shown has none.
+    options = ("--kinds", "PET-MRI", "--methods", "ihs,hsv", "--metrics", "D_ab,Q_ABF")
+    assert command("bench", "colour", *options, "--out", tmp_path / "out")[0] == 0  # type: ignore[index]
+    maps = {row["metric"] for row in json.loads((tmp_path / "out" / "maps" / "maps.json").read_text())}
+    assert maps == {"Q_ABF"}
 
 
 def test_colours_of_no_table_have_no_uptake(noise: torch.Generator) -> None:
