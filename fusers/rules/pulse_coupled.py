@@ -62,15 +62,16 @@ def firings(
     if adapt:
         low, high = feed.amin(dim=(1, 2), keepdim=True), feed.amax(dim=(1, 2), keepdim=True)
         feed = (feed - low) / (high - low + TINY)
-    rings = _rings(_inverse_distance(side))
+    neurons = _Neurons(feed, _inverse_distance(side), iterations)
+    feed, strength = neurons.feed, neurons.laid(torch.as_tensor(linking, dtype=feed.dtype, device=feed.device))
     kept, faded = (math.exp(-rate) for rate in fading)
-    link, threshold, fired, count = (torch.zeros_like(feed) for _ in range(4))
+    link, threshold, inner = (torch.zeros_like(feed) for _ in range(3))
     for _ in range(iterations):
-        link.mul_(kept).add_(_neighbours(fired, rings))
-        threshold.mul_(faded).add_(fired, alpha=20)
-        torch.gt(feed * (1 + linking * link), threshold, out=fired)
-        count += fired
-    return count
+        link.mul_(kept).add_(neurons.neighbours())
+        threshold.mul_(faded).add_(inner.copy_(neurons.fired), alpha=20)
+        torch.mul(link, strength, out=inner).add_(1).mul_(feed)
+        neurons.fire(inner, threshold)
+    return neurons.counted()
 
 
 def adaptive_firings(band: Tensor) -> Tensor:
@@ -126,16 +127,15 @@ def fixed_firings(  # noqa: PLR0917  the model's parameters, in the paper's orde
     >>> fixed_firings(torch.full((1, 1, 1), 2.0), 2, 1.0, 1.0, 0.5, 4.0).item()
     1.0
     """
-    rings = _rings(torch.tensor(NEIGHBOURS))
-    inner, fired, count = (torch.zeros_like(feed) for _ in range(3))
-    threshold = torch.ones_like(feed)
+    neurons = _Neurons(feed, torch.tensor(NEIGHBOURS, dtype=torch.float64), iterations)
+    feed = neurons.feed
+    inner, spare, threshold = torch.zeros_like(feed), torch.zeros_like(feed), torch.ones_like(feed)
     kept, faded = (torch.exp(-torch.as_tensor(alpha, dtype=feed.dtype)) for alpha in (alpha_f, alpha_e))
     for _ in range(iterations):
-        inner.mul_(kept).add_(feed * (1 + strength * _neighbours(fired, rings)))
-        torch.gt(inner, threshold, out=fired)
-        threshold.mul_(faded).add_(step * fired)
-        count += fired
-    return count
+        inner.mul_(kept).add_(neurons.neighbours().mul_(strength).add_(1).mul_(feed))
+        neurons.fire(inner, threshold)
+        threshold.mul_(faded).add_(spare.copy_(neurons.fired).mul_(step))
+    return neurons.counted()
 
 
 def by_firings(count: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -166,26 +166,63 @@ def _portion(feed: Tensor) -> int:
     return max(1, PIXELS // (feed.shape[1] * feed.shape[2]))
 
 
-def _rings(weights: Tensor) -> list[tuple[float, list[tuple[int, int]]]]:
-    """Give each weight of a neighbourhood and its places: the row, and how far left and right of the middle."""
-    right, levels = weights[:, len(weights) // 2 :], sorted({*weights.ravel().tolist()} - {0.0})
-    return [(weight, [(row, beside) for row, beside in (right == weight).nonzero().tolist()]) for weight in levels]
+class _Neurons:
+    """The neurons of images (N, h, w): which fire, how often each has, and what its neighbours' firings weigh.
 
-
-def _neighbours(fired: Tensor, rings: list[tuple[float, list[tuple[int, int]]]]) -> Tensor:
-    """Sum the neighbours' firings with their weights, which are symmetric; beyond the border none fires.
-
-    Those of one weight are counted first, in bytes, which is exact; there are few of them.
+    All stand in one row, with neurons that never fire, since nothing feeds them, behind each row and each image, so
+    that a neighbour is as many places away for every neuron, and what is beyond the border is 0. Neighbours of one
+    weight are counted first, in bytes, which is exact; there are few weights.
     """
-    half, (height, width) = max(beside for _, places in rings for _, beside in places), fired.shape[1:]
-    wide = F.pad(fired.to(torch.uint8), (half, half, half, half))
-    middle, *sides = (wide.narrow(2, half + k, width) for k in range(half + 1))
-    rows = [middle.contiguous(), *(wide.narrow(2, half - k, width) + right for k, right in enumerate(sides, 1))]
-    total = torch.zeros_like(fired)
-    for weight, places in rings:
-        first, *others = (rows[beside].narrow(1, row, height) for row, beside in places)
-        total.add_(sum(others, first), alpha=weight)
-    return total
+
+    def __init__(self, feed: Tensor, weights: Tensor, iterations: int) -> None:
+        """Lay out the neurons, of which none fires; `weights` are odd, symmetric, and 0 in the middle."""
+        self.half = len(weights) // 2
+        self.size = feed.shape[1:]
+        self.feed = self.laid(feed)
+        beyond = self.half * (self.feed.shape[2] + 1)
+        self._row = torch.zeros(self.feed.numel() + 2 * beyond, dtype=torch.uint8, device=feed.device)
+        self.fired = self._row[beyond : beyond + self.feed.numel()].view(self.feed.shape)
+        self._count = torch.zeros_like(self.fired, dtype=torch.uint8 if iterations < 256 else torch.int32)
+        # Memory that each step uses again, and where its neighbours are in it: to ask anew takes longer than the sums.
+        length = len(self._row) - 2 * self.half
+        self._near, self._spare = torch.zeros_like(self.feed), torch.zeros_like(self.feed)
+        self._ring = torch.zeros_like(self.fired)
+        shifted = [self._row[start:][:length] for start in range(2 * self.half + 1)]
+        self._pairs = [
+            (shifted[self.half - apart], shifted[self.half + apart], self._row.new_empty(length))
+            for apart in range(1, self.half + 1)
+        ]
+        rows, right = [shifted[self.half], *(both for _, _, both in self._pairs)], weights[:, self.half :]
+        count, stride = self.feed.numel(), self.feed.shape[2]
+        self._rings = [
+            (weight, [rows[n][row * stride :][:count].view_as(self.feed) for row, n in (right == weight).nonzero()])
+            for weight in sorted({*weights.ravel().tolist()} - {0.0})
+        ]
+
+    def laid(self, values: Tensor) -> Tensor:
+        """Put zeros behind each row and below each image (N, h, w); a single number stays what it is."""
+        return F.pad(values, (0, self.half, 0, self.half)) if values.dim() else values
+
+    def fire(self, inner: Tensor, threshold: Tensor) -> None:
+        """Let the neurons fire that are above their thresholds."""
+        torch.gt(inner, threshold, out=self.fired.view(torch.bool))
+        self._count += self.fired
+
+    def neighbours(self) -> Tensor:
+        """Sum the firings around each neuron, weighed; the sum is overwritten the next time."""
+        for left, right, both in self._pairs:
+            torch.add(left, right, out=both)
+        near = self._near.zero_()
+        for weight, (first, second, *others) in self._rings:
+            torch.add(first, second, out=self._ring)
+            for other in others:
+                self._ring += other
+            near.add_(self._spare.copy_(self._ring), alpha=weight)
+        return near
+
+    def counted(self) -> Tensor:
+        """Give how often each neuron has fired, (N, h, w)."""
+        return self._count[:, : self.size[0], : self.size[1]].to(self.feed.dtype)
 
 
 def _inverse_distance(side: int) -> Tensor:
