@@ -137,15 +137,18 @@ def sparse_maps(images: Tensor, filters: Tensor, sparsity: float, iterations: in
     spectra = _spectra(filters, size)
     energy = spectra.abs().square().sum(dim=0)
     seen = spectra.conj() * torch.fft.rfft2(images)[:, None]
+    conjugate, right = spectra.conj().resolve_conj(), seen.clone()
     maps: Tensor = images.new_zeros(len(images), len(filters), *size)
     gap: Tensor = torch.zeros_like(maps)
     for _ in range(iterations):
-        right = seen + PENALTY * torch.fft.rfft2(maps - gap)
-        along = (spectra * right).sum(dim=1, keepdim=True) / (PENALTY + energy)
-        dense = torch.fft.irfft2((right - spectra.conj() * along) / PENALTY, s=size)
-        gap += RELAXATION * dense + (1 - RELAXATION) * maps
-        held = gap.clamp(-sparsity / PENALTY, sparsity / PENALTY)
-        maps, gap = gap - held, held
+        along = (spectra * right).sum(dim=1) / (PENALTY + energy)
+        # One filter at a time: what belongs to it stays in a processor's cache.
+        for m in range(len(filters)):
+            dense = torch.fft.irfft2((right[:, m] - conjugate[m] * along).div_(PENALTY), s=size)
+            pushed = dense.mul_(RELAXATION).add_(maps[:, m], alpha=1 - RELAXATION).add_(gap[:, m])
+            held = torch.clamp(pushed, -sparsity / PENALTY, sparsity / PENALTY, out=gap[:, m])
+            torch.sub(pushed, held, out=maps[:, m])
+            torch.add(seen[:, m], torch.fft.rfft2(maps[:, m] - held), alpha=PENALTY, out=right[:, m])
     return maps
 
 
