@@ -51,8 +51,8 @@ reproduction: .venv ## what the paper's numbers measure, from pairs of CT and MR
 processors: .venv ## write docs/processors.md anew: what other instruction sets make of the scores; 10 minutes
 	PYTHONPATH=tests .venv/bin/python tools/processors.py docs/processors.md
 
-train-multifocus: .venv  ## train the multi-focus network anew: 6 minutes on 2 cores, it tells the time left
-	.venv/bin/python tools/train_multifocus.py fusers/neural/multifocus.safetensors
+train-multifocus: .venv  ## train the networks that judge focus anew, or ONLY=p-cnn: 10 minutes each on 2 cores, it tells the time left
+	.venv/bin/python tools/train_multifocus.py $(ONLY)
 
 train-latlrr: .venv  ## learn the projection of mdlatlrr anew: 2 minutes on one core
 	.venv/bin/python tools/train_latlrr.py fusers/feature/latlrr.safetensors

@@ -58,8 +58,20 @@ def defocus(image: Tensor, radius: float) -> Tensor:
     return torch.nn.functional.conv2d(padded, (disk / disk.sum())[None, None])[0, 0]
 
 
-def multifocus(sharp: Tensor, radius: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def multifocus(sharp: Tensor, radius: float, seed: int, *, spilling: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Make a multi-focus pair of a photograph: each half of a random mask is out of focus in one source.
+
+    Parameters
+    ----------
+    sharp
+        The photograph, (H, W).
+    radius
+        Of the blur, in pixels.
+    seed
+        Of the mask.
+    spilling
+        Take the mask for what is nearer to the lens: out of focus, its light spills over what is behind it, as in a
+        photograph. Otherwise both blurs end at the mask's border.
 
     Returns
     -------
@@ -71,4 +83,8 @@ def multifocus(sharp: Tensor, radius: float, seed: int) -> tuple[Tensor, Tensor,
     smooth = torch.nn.functional.interpolate(noise, (height, width), mode="bicubic", align_corners=True)[0, 0]
     mask = smooth > smooth.median()
     blurred = defocus(sharp, radius)
-    return torch.where(mask, sharp, blurred), torch.where(mask, blurred, sharp), mask
+    if not spilling:
+        return torch.where(mask, sharp, blurred), torch.where(mask, blurred, sharp), mask
+    near = mask.to(sharp)
+    behind_it = defocus(near * sharp, radius) + (1 - defocus(near, radius)) * sharp
+    return torch.where(mask, sharp, blurred), behind_it, mask

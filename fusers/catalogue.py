@@ -42,11 +42,15 @@ from fusebench.fusers.function import fuser
 from fusebench.fusers.neural.dlf import DLF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
 from fusebench.fusers.neural.onnx_model import OnnxModel
+from fusebench.fusers.neural.pixel_cnn import PixelCNN
+from fusebench.fusers.neural.support_value_cnn import SupportValueCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.neural.vgg16_colour import VGG16Colour
 from fusebench.fusers.neural.zero_learning import ZeroLearning
 from fusebench.fusers.pixel.contourlet import Contourlet
 from fusebench.fusers.pixel.contrast import Contrast
+from fusebench.fusers.pixel.curvelet import Curvelet
+from fusebench.fusers.pixel.cvt_sr import CVTSR
 from fusebench.fusers.pixel.dtcwt import DTCWT
 from fusebench.fusers.pixel.dtcwt_sr import DTCWTSR
 from fusebench.fusers.pixel.dwt_sr import DWTSR
@@ -92,6 +96,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     Morphological,
     SWT,
     DTCWT,
+    Curvelet,
     NSST,
     NSCTPCNN,
     NSSTPAPCNN,
@@ -101,6 +106,7 @@ CLASSICAL: tuple[type[Fuser], ...] = (
     RPSR,
     DWTSR,
     DTCWTSR,
+    CVTSR,
     NSCTSR,
     NSSTSR,
     SR,
@@ -130,6 +136,8 @@ FUSERS: tuple[type[Fuser], ...] = (
     DLF,
     ZeroLearning,
     MultiFocusCNN,
+    PixelCNN,
+    SupportValueCNN,
     VGG16LBFGS,
 )
 

@@ -17,6 +17,7 @@ from fusebench.fusers.catalogue import FUSERS
 from fusebench.fusers.decision.bayes import Bayes
 from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.support_value_cnn import SupportValueCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.neural.vgg16_colour import VGG16Colour
 from fusebench.fusers.neural.vgg16_weights import LAYERS
@@ -46,7 +47,7 @@ def smoke() -> Suite:
     # Another kind than those above: a pair's name says nothing of its size.
     whole = middle_slices(phantom.entries(["PET-MRI"]))
     # On pairs this small these find one source in focus everywhere, of one kind at least.
-    sources = (SourceA(), SourceB(), MultiFocusCNN(), Bayes(), GFF())
+    sources = (SourceA(), SourceB(), MultiFocusCNN(), SupportValueCNN(), Bayes(), GFF())
     methods = tuple(cls() for cls in FUSERS if cls() not in {*sources, VGG16LBFGS()})
     short = {"protocol": (2, 4), "bounded": (1, 2)}
     layers = tuple(

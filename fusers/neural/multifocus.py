@@ -153,7 +153,8 @@ def _without_small_regions(mask: np.ndarray, least: int) -> np.ndarray:
     return np.asarray(large[regions])
 
 
-def _multifocus(a: Tensor, b: Tensor, focus: Tensor) -> Tensor:
+def blend(a: Tensor, b: Tensor, focus: Tensor) -> Tensor:
+    """Decide a focus map, smooth the decision along the edges of what it makes, and weigh the sources by it."""
     decision = decide(focus).to(a)
     decision = guided(torch.lerp(b, a, decision), decision, 8, 0.1)
     return torch.lerp(b, a, decision)
@@ -172,7 +173,7 @@ def _medical(a: Tensor, b: Tensor, focus: Tensor) -> Tensor:
     return out
 
 
-VARIANTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"multifocus": _multifocus, "medical": _medical}
+VARIANTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"multifocus": blend, "medical": _medical}
 
 
 def _mix(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:

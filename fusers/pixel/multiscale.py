@@ -11,6 +11,7 @@ from fusebench.fusers.rules.activity import average, choose_by_region
 from fusebench.fusers.transforms.base import Transform
 from fusebench.fusers.transforms.base_detail import BaseDetailTransform, IdentityTransform
 from fusebench.fusers.transforms.contourlet import ContourletTransform
+from fusebench.fusers.transforms.curvelet import CurveletTransform
 from fusebench.fusers.transforms.dual_tree import DualTreeTransform
 from fusebench.fusers.transforms.nsct import NonsubsampledContourletTransform
 from fusebench.fusers.transforms.pyramids import (
@@ -43,6 +44,7 @@ TRANSFORMS: Mapping[str, Callable[[int], Transform]] = {
     "dwt": lambda levels: WaveletTransform(levels=levels),
     "swt": lambda levels: StationaryTransform(levels=levels),
     "dtcwt": DualTreeTransform,
+    "curvelet": lambda levels: CurveletTransform(tuple(2 * 2**d for d in _directions(levels))),
     "contourlet": lambda levels: ContourletTransform(_directions(levels)),
     "nsct": lambda levels: NonsubsampledContourletTransform(_directions(levels)),
     "nsst": lambda levels: ShearletTransform(_directions(levels), (8,) * levels),
@@ -81,8 +83,9 @@ class Multiscale:
     Parameters
     ----------
     transform
-        laplacian, ratio, contrast, gradient, morphological (pyramids); dwt, swt, dtcwt (wavelets); contourlet, nsct,
-        nsst; guided, bilateral, gaussian (a base and details); or identity, which has a low band alone.
+        laplacian, ratio, contrast, gradient, morphological (pyramids); dwt, swt, dtcwt (wavelets); curvelet,
+        contourlet, nsct, nsst; guided, bilateral, gaussian (a base and details); or identity, which has a low band
+        alone.
     high
         What is taken of each band of a level: maximum (absolute value), region (energy of 2 x 2), energy (of 3 x 3),
         consistency (maximum of a window, with a vote), match (Burt and Kolczynski), sml (sum-modified Laplacian), msf

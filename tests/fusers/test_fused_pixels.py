@@ -13,6 +13,8 @@ from fusebench.bench.gate.record import smoke
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.catalogue import CLASSICAL
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.pixel_cnn import PixelCNN
+from fusebench.fusers.neural.support_value_cnn import SupportValueCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 from fusebench.fusers.neural.vgg16_weights import LAYERS
 from processor_paths import PATHS, run
@@ -32,7 +34,7 @@ for kind in {kinds}:
 print(json.dumps(fused))
 """
 KINDS = ("CT-MRI", "CT-PET", "SPECT-MRI", "PET-MRI")
-SIMPLE: tuple[Fuser, ...] = tuple(cls() for cls in (*CLASSICAL, MultiFocusCNN))
+SIMPLE: tuple[Fuser, ...] = tuple(cls() for cls in (*CLASSICAL, MultiFocusCNN, PixelCNN, SupportValueCNN))
 MEDICAL = MultiFocusCNN(variant="medical")
 # As in the suite smoke, on the pair it takes: by the protocol, then bounded.
 RECORDED = part(smoke()["smoke-layers"].fusers)[0]

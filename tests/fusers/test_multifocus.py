@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-import train_multifocus
 from fusebench.datasets import photographs
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.filters.guided import guided
@@ -231,22 +230,3 @@ def test_damaged_own_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(multifocus_weights, "OWN_SHA256", "0" * 64)
     with pytest.raises(ValueError, match="damaged"):
         multifocus_weights.load("own")
-
-
-@pytest.mark.slow
-def test_training_learns_and_is_reproducible() -> None:
-    torch.manual_seed(0)
-    first, second = train_multifocus.train(3), train_multifocus.train(3)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    noise = torch.Generator().manual_seed(1)
-    levels = [
-        torch.stack([x, *(photographs.defocus(x, r) for r in photographs.RADII)])
-        for x in [photographs.read(photographs.TRAINING[0])]
-    ]
-    batch_ = train_multifocus.crops(levels, noise)
-    before = train_multifocus.windows(train_multifocus.initial(noise), *batch_)
-    after = train_multifocus.windows(
-        {name: tensor.requires_grad_() for name, tensor in train_multifocus.train(30).items()}, *batch_
-    )
-    assert after[0] < before[0]
-    assert after[1] > 0.6

@@ -14,6 +14,7 @@ from fusebench.fusers.rules.activity import average
 from fusebench.fusers.transforms.base import Pyramid, Transform
 from fusebench.fusers.transforms.base_detail import BaseDetailTransform, IdentityTransform
 from fusebench.fusers.transforms.contourlet import ContourletTransform
+from fusebench.fusers.transforms.curvelet import CurveletTransform
 from fusebench.fusers.transforms.dual_tree import DualTreeTransform
 from fusebench.fusers.transforms.nsct import NonsubsampledContourletTransform
 from fusebench.fusers.transforms.pyramids import GradientPyramid, LaplacianPyramid
@@ -30,6 +31,7 @@ TRANSFORMS: list[Transform] = [
     GradientPyramid(levels=2),
     StationaryTransform(),
     DualTreeTransform(levels=2),
+    CurveletTransform(directions=(4, 8)),
     ShearletTransform(directions=(2, 3), sizes=(8, 8)),
     BaseDetailTransform("gaussian"),
     IdentityTransform(),

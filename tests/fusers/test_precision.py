@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from fusebench.datasets.pair import Pair
 from fusebench.fusers.base import Fuser, label
 from fusebench.fusers.neural.multifocus import MultiFocusCNN
+from fusebench.fusers.neural.pixel_cnn import PixelCNN
 from fusebench.fusers.neural.precision import _switches, full_precision
+from fusebench.fusers.neural.support_value_cnn import SupportValueCNN
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS
 
 
@@ -24,6 +26,8 @@ OURS = [value for _, _, value in _switches()]
     "fuser",
     [
         MultiFocusCNN(),
+        PixelCNN(),
+        SupportValueCNN(),
         VGG16LBFGS(rounds=1, iterations=2, solver="protocol"),
         VGG16LBFGS(layer="conv2_1", rounds=1, iterations=2, smooth=0.1),
     ],

@@ -11,7 +11,7 @@ from fusebench.fusers.base import parse
 from fusebench.fusers.catalogue import FUSERS
 from fusebench.fusers.pixel.msvd import MSVD, axes, blocks, image_of
 from fusebench.fusers.pixel.multiscale import HIGH, LOW, TRANSFORMS, Multiscale
-from fusebench.fusers.transforms import dual_tree, pyramids, shearlet
+from fusebench.fusers.transforms import curvelet, dual_tree, pyramids, shearlet
 from fusebench.fusers.transforms.base import Pyramid, Transform
 from fusebench.fusers.transforms.pyramids import ContrastPyramid, GradientPyramid, LaplacianPyramid, RatioPyramid
 from fusebench.fusers.transforms.resampling import expand, reduce
@@ -234,3 +234,38 @@ def test_options_that_are_none_are_refused(text: str, complaint: str) -> None:
 
     with pytest.raises(ValueError, match=complaint):
         make(text)
+
+
+def test_curvelets_keep_the_energy(noise: torch.Generator) -> None:
+    # A tight frame: each band's energy by the pixels a sample stands for, twice for the opposite wedge.
+    image = torch.rand(1, 48, 80, generator=noise, dtype=torch.float64)
+    bands = curvelet.CurveletTransform().decompose(image)
+    parts = [(1, bands.low), *((2, band) for level in bands.high for band in level)]
+    energy = sum(times * band.abs().square().mean().item() for times, band in parts)
+    assert energy == pytest.approx(image.square().mean().item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("down", "right", "direction"), [(6, 24, 2), (18, 24, 3), (24, 18, 4), (24, -18, 7), (-18, 24, 0)]
+)
+def test_a_wave_is_in_the_wedges_of_its_slope(down: int, right: int, direction: int) -> None:
+    # 24 cycles in 64 pixels: 3/4 of half the sampling rate, in the finest level. With 8 directions a wedge is 1/2 wide
+    # in slopes, -1 to 1 from the left and 1 to 3 from above, and falls off over as much on either side.
+    y, x = torch.meshgrid(*(torch.arange(64, dtype=torch.float64) for _ in range(2)), indexing="ij")
+    wave = torch.cos(2 * torch.pi * (down * y + right * x) / 64)[None]
+    high = curvelet.CurveletTransform(directions=(8, 8)).decompose(wave).high
+    energy = torch.tensor([2 * band.abs().square().mean() for band in high[-1]])
+    assert energy.sum().item() == pytest.approx(1 / 2)  # the mean of a squared cosine
+    slope = right / down if abs(down) > abs(right) else down / right
+    turned = (2 - slope if abs(down) > abs(right) else slope) + 1
+    apart = (torch.arange(8) + 0.5 - 2 * turned).abs()
+    assert (energy[torch.minimum(apart, 8 - apart) >= 1] < 1e-20).all()
+    assert energy[direction] == energy.max()
+
+
+def test_curvelets_say_what_they_need() -> None:
+    for directions in ((), (3,), (8, 128)):
+        with pytest.raises(ValueError, match="even number"):
+            curvelet.CurveletTransform(directions)
+    with pytest.raises(ValueError, match="multiples of 2\\^2"):
+        curvelet.CurveletTransform((4, 4)).decompose(torch.zeros(1, 8, 6))
