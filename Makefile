@@ -69,8 +69,8 @@ readme: .venv     ## write docs/tables.md and its pictures anew, from runs on th
 	.venv/bin/python tools/readme.py build/readme docs/tables.md $(if $(REAL),build/real)
 	.venv/bin/python tools/screenshot.py build/readme/report.html docs/page.png
 
-field: .venv      ## rank every method on eight pairs of CT and MRI in DATA=DIR, docs/field.md; 15 minutes on 2 cores
-	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 8 --metrics $(SHOWN) --out build/field
+field: .venv      ## rank every method on twenty pairs of CT and MRI in DATA=DIR, docs/field.md; 20 minutes on 2 cores
+	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 20 --metrics $(SHOWN) --out build/field
 	.venv/bin/python tools/readme.py field build/field docs/field.md
 
 grid: .venv       ## every transform with every rule on five pairs of CT and MRI in DATA=DIR, docs/grid.md; 10 minutes on 2 cores

@@ -61,7 +61,7 @@ def write_field(out: Path, docs: Path) -> None:
         "Harvard Medical School): every method of the bench, ranked by four metrics that [the audit](audit.md) finds\n"
         "sound and four that are printed most. Seconds are of a pair of 256 x 256 pixels, in one of two processes\n"
         "on two cores.\n\n"
-        "## Eight pairs of CT and MRI\n"
+        "## Twenty pairs of CT and MRI\n"
     )
     ranks = [(out / "tables" / f"{table.name}.ranks.md").read_text(encoding="utf-8") for table in run.tables]
     seconds = [
