@@ -15,6 +15,7 @@ Rule = Callable[[Tensor, Tensor], Tensor]
 
 
 GUARD = 16  # pixels around an image in which a costly rule decides too
+LARGEST = 2**26  # pixels to which an image is continued at most, unless it has a quarter of them itself
 
 
 def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule, costly: bool = False) -> Tensor:
@@ -43,6 +44,11 @@ def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule, c
     Tensor
         Shape (N, H, W), float32, clipped to [0, 1].
 
+    Raises
+    ------
+    ValueError
+        If the transform has so many levels that images of this size would be continued beyond all measure.
+
     Examples
     --------
     The contourlet transform, with the larger coefficient of the two for a rule:
@@ -59,6 +65,10 @@ def fuse(a: Tensor, b: Tensor, transform: Transform, *, high: Rule, low: Rule, c
     margin = math.ceil(transform.reach / transform.grid) * transform.grid
     height, width = a.shape[1:]
     margins = [(margin, margin + -length % transform.grid) for length in (height, width)]
+    whole = [length + sum(added) for length, added in zip((height, width), margins, strict=True)]
+    if math.prod(whole) > max(LARGEST, 4 * height * width):
+        sizes = ["{} x {}".format(*size) for size in ((height, width), whole)]
+        raise ValueError("images of {} would be continued to {} pixels: take fewer levels".format(*sizes))
     if costly:
         high, low = (
             _within(rule, margin, (height, width), margins, beyond) for rule, beyond in ((high, larger), (low, average))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from fusebench.fusers.transforms.base import Pyramid, check_image
+from fusebench.fusers.transforms.pyramids import check_levels
 from torch import Tensor
 
 MOST = 64  # directions of a level
@@ -55,7 +56,7 @@ class CurveletTransform:
     Raises
     ------
     ValueError
-        If there are no levels, or a number of directions is out of its range.
+        If there are no levels or more than 16, or a number of directions is out of its range.
 
     Examples
     --------
@@ -70,7 +71,8 @@ class CurveletTransform:
     directions: tuple[int, ...] = (8, 8, 16, 16)
 
     def __post_init__(self) -> None:
-        if not self.directions or any(d % 2 or not 2 <= d <= MOST for d in self.directions):
+        check_levels(len(self.directions))
+        if any(d % 2 or not 2 <= d <= MOST for d in self.directions):
             raise ValueError(f"directions={self.directions}: each level has an even number of them, from 2 to {MOST}")
 
     @property
@@ -97,7 +99,7 @@ class CurveletTransform:
         size = coefficients.size
         low, levels = _wedges(size, self.directions)
         bands = [coefficients.low / 2, *(band for level in coefficients.high for band in level)]
-        spectrum = torch.fft.fft2(bands[-1].new_zeros(len(bands[0]), *size)).flatten(1)
+        spectrum = bands[-1].new_zeros(len(bands[0]), math.prod(size))
         for band, wedge in zip(bands, [low, *(wedge for wedges in levels for wedge in wedges)], strict=True):
             folded = torch.fft.fft2(band).flatten(1) * (spectrum.shape[1] / band[0].numel())
             values = wedge.values.to(spectrum)

@@ -50,6 +50,12 @@ def test_the_average_of_every_band_is_the_average_of_the_images(
     assert torch.allclose(fused, (a + b) / 2, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("transform", [CurveletTransform((2,) * 16), DualTreeTransform(levels=16)])
+def test_more_levels_than_an_image_can_bear_are_refused(transform: Transform) -> None:
+    with pytest.raises(ValueError, match=r"20 x 31 would be continued to .* fewer levels"):
+        fuse(torch.zeros(1, 20, 31), torch.zeros(1, 20, 31), transform, high=average, low=average)
+
+
 @every_transform
 def test_a_rule_gets_the_bands_of_either_source(transform: Transform, noise: torch.Generator) -> None:
     a, b = torch.rand(2, 2, 20, 31, generator=noise)
