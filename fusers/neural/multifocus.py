@@ -83,8 +83,12 @@ class MultiFocusCNN:
         if min(a.shape[1:]) < WINDOW:
             raise ValueError(f"cnn needs images of at least {WINDOW} x {WINDOW} pixels, not {tuple(a.shape[1:])}")
         weights = multifocus_weights.load(self.weights, self.weights_file)
-        focus = focus_map(torch.softmax(scores(a, b, weights).double(), dim=1)[:, 1], (a.shape[1], a.shape[2]))
-        return VARIANTS[self.variant](a.double(), b.double(), focus).clamp(0, 1).float()
+        return VARIANTS[self.variant](a.double(), b.double(), focus(a, b, weights)).clamp(0, 1).float()
+
+
+def focus(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
+    """Give the focus map, (N, H, W): the mean of the windows' probabilities that a is in focus."""
+    return focus_map(torch.softmax(scores(a, b, weights).double(), dim=1)[:, 1], (a.shape[1], a.shape[2]))
 
 
 def scores(a: Tensor, b: Tensor, weights: Weights) -> Tensor:

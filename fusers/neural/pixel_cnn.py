@@ -38,27 +38,26 @@ class PixelCNN:
     name: ClassVar[str] = "p-cnn"
     reference: ClassVar[str] = "Tang, Xiao, Li, Wang 2018"
     title: ClassVar[str] = "p-CNN"
+    weights_sha256: ClassVar[str] = SHA256
 
     @property
     def parameters(self) -> int:
         """Weights and biases of the network."""
         return sum(tensor.numel() for tensor in load().values())
 
-    @property
-    def weights_sha256(self) -> str:
-        """Digest of the file that holds the weights."""
-        return SHA256
-
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Tell the classes of both sources, decide and blend."""
-        weights = load()
-        likely_a, likely_b = (classes(image, weights) for image in (a, b))
-        return blend(a.double(), b.double(), in_focus(likely_a, likely_b)).clamp(0, 1).float()
+        return blend(a.double(), b.double(), focus(a, b, load())).clamp(0, 1).float()
 
 
 def load() -> dict[str, Tensor]:
     """Load the weights, verified."""
     return learned.load("fusebench.fusers.neural", FILE, SHA256)
+
+
+def focus(a: Tensor, b: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """Give the probability that a is in focus at each pixel, (N, H, W)."""
+    return in_focus(classes(a, weights), classes(b, weights))
 
 
 def classes(image: Tensor, weights: dict[str, Tensor]) -> Tensor:

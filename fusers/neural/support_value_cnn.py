@@ -42,29 +42,29 @@ class SupportValueCNN:
     reference: ClassVar[str] = "Du, Gao, Liu, Gao 2019"
     title: ClassVar[str] = "Deep support value CNN"
     least: ClassVar[int] = WINDOW
+    weights_sha256: ClassVar[str] = SHA256
 
     @property
     def parameters(self) -> int:
         """Weights and biases of the network."""
         return sum(tensor.numel() for tensor in load().values())
 
-    @property
-    def weights_sha256(self) -> str:
-        """Digest of the file that holds the weights."""
-        return SHA256
-
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Find the support values, decide and blend."""
         if min(a.shape[1:]) < WINDOW:
             raise ValueError(f"dsvcnn needs images of at least {WINDOW} x {WINDOW} pixels, not {tuple(a.shape[1:])}")
-        values = support_values(a.float(), b.float(), load()).double()
-        focus = focus_map(((1 + values) / 2).clamp(0, 1), (a.shape[1], a.shape[2]))
-        return blend(a.double(), b.double(), focus).clamp(0, 1).float()
+        return blend(a.double(), b.double(), focus(a, b, load())).clamp(0, 1).float()
 
 
 def load() -> dict[str, Tensor]:
     """Load the weights, verified."""
     return learned.load("fusebench.fusers.neural", FILE, SHA256)
+
+
+def focus(a: Tensor, b: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """Give the focus map, (N, H, W): the mean of the windows' (1 + s) / 2, above 1/2 where a is in focus."""
+    values = support_values(a.float(), b.float(), weights).double()
+    return focus_map(((1 + values) / 2).clamp(0, 1), (a.shape[1], a.shape[2]))
 
 
 @full_precision()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 import train_multifocus
@@ -14,24 +13,11 @@ from fusebench.fusers.neural.pixel_cnn import PixelCNN
 from fusebench.fusers.neural.support_value_cnn import SupportValueCNN
 from torch import Tensor
 
-FOCUS = Callable[[Tensor, Tensor], Tensor]
-
-
-def by_liu(a: Tensor, b: Tensor) -> Tensor:
-    likely = torch.softmax(multifocus.scores(a, b, multifocus_weights.load("own")).double(), dim=1)[:, 1]
-    return multifocus.focus_map(likely, (a.shape[1], a.shape[2]))
-
-
-def by_tang(a: Tensor, b: Tensor) -> Tensor:
-    return pixel_cnn.in_focus(*(pixel_cnn.classes(image, pixel_cnn.load()) for image in (a, b)))
-
-
-def by_du(a: Tensor, b: Tensor) -> Tensor:
-    values = support_value_cnn.support_values(a, b, support_value_cnn.load()).double()
-    return multifocus.focus_map(((1 + values) / 2).clamp(0, 1), (a.shape[1], a.shape[2]))
-
-
-NETWORKS = {"cnn": by_liu, "p-cnn": by_tang, "dsvcnn": by_du}
+NETWORKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cnn": lambda a, b: multifocus.focus(a, b, multifocus_weights.load("own")),
+    "p-cnn": lambda a, b: pixel_cnn.focus(a, b, pixel_cnn.load()),
+    "dsvcnn": lambda a, b: support_value_cnn.focus(a, b, support_value_cnn.load()),
+}
 
 
 @pytest.mark.parametrize("fuser", [MultiFocusCNN(), PixelCNN(), SupportValueCNN()], ids=lambda fuser: fuser.name)
@@ -107,6 +93,11 @@ def test_our_weights_decide_known_masks_where_one_source_is_noisy(name: str, noi
     assert min(right) >= LEAST[name][noisy is not None]
 
 
+# Steps after which a network judges better than by chance, and the least share that it is then right: of two
+# answers, or of three for p-cnn.
+LEARNT = {"cnn": (30, 0.6), "p-cnn": (400, 0.5), "dsvcnn": (60, 0.6)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", train_multifocus.NETWORKS)
 def test_training_learns_and_is_reproducible(name: str) -> None:
@@ -120,12 +111,8 @@ def test_training_learns_and_is_reproducible(name: str) -> None:
         loss, right = network.judge(tensors, train_multifocus.crops(levels, network.side, noise), noise)
         return loss.item(), right.item()
 
-    before, after = (
-        judged(tensors)
-        for tensors in (
-            network.initial(torch.Generator().manual_seed(train_multifocus.SEED)),
-            train_multifocus.train(network, 60),
-        )
-    )
+    steps, least = LEARNT[name]
+    begun = network.initial(torch.Generator().manual_seed(train_multifocus.SEED))
+    before, after = judged(begun), judged(train_multifocus.train(network, steps))
     assert after[0] < before[0]
-    assert np.isfinite(after[1])
+    assert after[1] > least
