@@ -9,11 +9,10 @@ rounded to 1e-9 grey levels and 0.57 of those rounded to 1e-6, and a published c
 
 import math
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from fusebench.metrics.base import Metric, grey_levels, same_size
 from fusebench.metrics.maps import Local, Map
 from fusebench.metrics.windows import gradient_magnitude
@@ -21,7 +20,7 @@ from torch import Tensor
 
 LEAST = 2.0**-1022
 # Windows are worked on in portions; on a CPU in smaller ones, which stay in the cache.
-PORTION, PORTION_CPU = 1 << 18, 1 << 12
+PORTION, PORTION_CPU = 1 << 18, 1 << 13
 # The eight neighbours of a pixel, clockwise from the one above it.
 RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 # A transform's coefficients within this many grey levels of 0 are rounding: a constant image has constant features.
@@ -222,8 +221,11 @@ def _information(x: Tensor, y: Tensor, counting: str) -> Map:
     steps = torch.tensor([i * width + j for j in range(3) for i in range(3)], device=x.device).unsqueeze(1)
     for portion in torch.split(open_, PORTION if x.is_cuda else PORTION_CPU):
         image, row, column = portion.unbind(1)
-        place = row * width + column + steps
-        windows = (feature.take(place + image * height * width * (feature.shape[0] > 1)) for feature in (x, y))
+        windows = []
+        for feature in (x, y):
+            first = image * height * width if len(feature) > 1 else 0
+            places = (first + row * width + column + steps).view(-1)
+            windows.append(feature.flatten().index_select(0, places).view(9, -1))
         score[image, row, column] = _window_information(*windows)
     if counting == "all":
         return Map(score)
@@ -245,49 +247,56 @@ def _everywhere(condition: Tensor) -> Tensor:
 
 
 def _window_information(x: Tensor, y: Tensor) -> Tensor:
-    """Normalised information of pairs of windows, none constant: (9, n) and (9, n) to (n,)."""
-    p, q = _distribution(x), _distribution(y)
+    """Normalised information of pairs of windows, none constant: (9, n) and (9, n) to (n,).
+
+    All arrays hold both images, (2, 9, n), and most steps are the same for either.
+    """
+    both = torch.stack([x, y])
+    both -= both.amin(dim=1, keepdim=True)
+    both /= both.sum(dim=1, keepdim=True)
+    p, q = both
     # Pearson's r of nine numbers that sum up to 1. None of the differences is small, but for that of p q: where r is.
-    r = ((p * q).sum(0) - 1 / 9) / ((p.square().sum(0) - 1 / 9) * (q.square().sum(0) - 1 / 9)).sqrt()
-    q = torch.where(r < 0, q.flip(0), q)
-    log_p, log_q = _log(p), _log(q)
-    h_p, h_q = -(p * log_p).sum(0), -(q * log_q).sum(0)
+    r = ((p * q).sum(0) - 1 / 9) / (both.square().sum(1) - 1 / 9).prod(0).sqrt()
+    torch.where(r < 0, q.flip(0), q, out=q)
+    entropies = _log(both).mul_(both)  # p ln p
+    h = -entropies.sum((0, 1))  # H(p) + H(q)
 
-    # Where places rise together, the intervals of P and of Q that overlap are a staircase of at most 17 pairs (i, j):
-    # one begins with each interval of P, and one with each further interval of Q.
-    cumulated_p, cumulated_q = p.cumsum(0), q.cumsum(0)
-    q_is_first = (cumulated_q[:8] <= cumulated_p[:8].unsqueeze(1)).view(torch.uint8)
-    of_each_p = F.pad(reduce(torch.add, q_is_first.unbind(1)).long(), (0, 0, 1, 0))
-    of_each_q = 8 - reduce(torch.add, q_is_first.unbind(0)).long()
-    places = torch.arange(9, device=p.device).unsqueeze(1).expand_as(of_each_p)
-
-    def of_p(value: Tensor) -> Tensor:
-        return torch.cat([value, value.gather(0, of_each_q)])
-
-    def of_q(value: Tensor) -> Tensor:
-        return torch.cat([value.gather(0, of_each_p), value[1:]])
-
-    ends = torch.minimum(of_p(cumulated_p), of_q(cumulated_q))
-    together = ends.sub_(torch.cat([torch.zeros_like(p[:1]), cumulated_p[:8], cumulated_q[:8]])).clamp_(min=0)
-    squares = torch.cat([places, of_each_q]) * torch.cat([of_each_p, places[1:]])
-    (mean_p, deviation_p), (mean_q, deviation_q) = _moments(p), _moments(q)
-    largest = (squares * together).sum(0) - mean_p * mean_q
+    # Where places rise together, the intervals of P and of Q that overlap are a staircase of at most 17 pairs (i, j).
+    # One begins with each interval of P, and one with each further interval of Q; `begin` has the other image's place
+    # there, for the intervals 1 to 8. That of the intervals 0 is 0.
+    cumulated = both.cumsum(1)
+    q_is_first = (cumulated[1, :8] <= cumulated[0, :8].unsqueeze(1)).view(torch.uint8)
+    begin = torch.stack([q_is_first.sum(1, dtype=torch.uint8), 8 - q_is_first.sum(0, dtype=torch.uint8)]).int()
+    # The covariance of places that rise together: E(i j) is the sum of 1 - max(P_i, Q_j) over all i and j below 8.
+    (mean_p, deviation_p), (mean_q, deviation_q) = map(_moments, both)
+    largest = 64 - (cumulated[:, :8] * begin).sum((0, 1)) - mean_p * mean_q
     t = torch.where(largest > 0, r.abs() * deviation_p * deviation_q / largest, 0.0)
+
+    # The other image's values at these places: of a flat (2, 9, n) array, the second half for the first image.
+    windows = x.shape[1]
+    first = torch.tensor([9 * windows, 0], dtype=torch.int32, device=x.device).view(2, 1, 1)
+    flat = (begin * windows + first + torch.arange(windows, dtype=torch.int32, device=x.device)).view(-1)
+
+    def other(values: Tensor) -> Tensor:
+        return torch.cat([values.flip(0)[:, :1], values.view(-1).index_select(0, flat).view(2, 8, windows)], dim=1)
+
+    other_p, other_cumulated = other(both), other(cumulated)
+    together = torch.minimum(cumulated, other_cumulated)
+    together[:, 1:] -= cumulated[:, :8]
+    together.clamp_(min=0)
+    # What the other image's intervals that overlap with each of these sum up to.
+    row = other_p - other_cumulated
+    row[:, :8] += other_cumulated[:, 1:]
+    row[:, 8] += 1
 
     # The entropy of the product (1 - t) p q is that of its factors; only the staircase is different from it.
     apart, log_apart = 1 - t, _log((1 - t).abs())
-    product = of_p(p).mul_(of_q(q)).mul_(apart)
-    log_product = of_p(log_p).add_(of_q(log_q)).add_(log_apart)
-    joint = torch.addcmul(product, t, together)
+    product = apart * (entropies.mul_(row).sum((0, 1)) + log_apart * (p * row[0]).sum(0))
+    joint = other_p.mul_(both).mul_(apart).addcmul_(t, together)
+    joint[1, 0] = 0  # the pair (0, 0), which is there already
     # |joint|: see `feature_mutual_information` on t above 1.
-    more = _log(joint.abs()).mul_(joint).sub_(log_product.mul_(product)).sum(0)
-    h_joint = apart * (h_p + h_q - log_apart) - more
-    return torch.where(h_p + h_q > 0, 2 * (h_p + h_q - h_joint) / (h_p + h_q), 0.0)
-
-
-def _distribution(window: Tensor) -> Tensor:
-    above = window - window.amin(dim=0)
-    return above.div_(above.sum(dim=0))
+    h_joint = apart * (h - log_apart) + product - _log(joint.abs()).mul_(joint).sum((0, 1))
+    return torch.where(h > 0, 2 * (h - h_joint) / h, 0.0)
 
 
 def _moments(p: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ STEP = 2
 TOLERANCE = 0.1 / 255  # a tenth of a grey level, as the norm of what a patch lacks
 KEPT = 0.01  # of an atom's length, above which Gram and Schmidt are not repeated
 PORTION = 128  # patches at once: what is known of them stays in a processor's cache
+STAGE, MANY = 8, 0.8  # steps after which those that are done are taken out, if so many are left at most
 
 
 class Code(NamedTuple):
@@ -56,29 +57,46 @@ def pursuit(signals: Tensor, atoms: Tensor, tolerance: float) -> Code:
 def _pursuit(signals: Tensor, atoms: Tensor, tolerance: float) -> Code:
     count, size = signals.shape
     most = min(atoms.shape)
-    basis, upper = signals.new_empty(count, most, size), signals.new_zeros(count, most, most)
+    codes, lacking = signals.new_zeros(count, atoms.shape[1]), torch.empty_like(signals)
+    # The chosen atoms are `lower` times the basis, a row each.
+    basis, lower = signals.new_empty(count, most, size), signals.new_empty(count, most, most)
     chosen = torch.zeros(count, most, dtype=torch.long, device=signals.device)
-    rows, rest, step = atoms.T.contiguous(), signals, 0
-    while step < most and (active := rest.norm(dim=1, keepdim=True) > tolerance).any():
-        chosen[:, step] = (rest @ atoms).abs().argmax(dim=1)
-        new, known = rows[chosen[:, step]], basis[:, :step]
-        for _ in range(2):
+    left, rows, rest, step = torch.arange(count, device=signals.device), atoms.T.contiguous(), signals, 0
+    while True:
+        active = rest.norm(dim=1) > tolerance
+        last = step == most or not active.any()
+        if last or (step % STAGE == 0 and active.sum() <= MANY * len(active)):
+            done = torch.ones_like(active) if last else ~active
+            weights = _least_squares(basis[done, :step], lower[done, :step, :step], signals[done])
+            codes[left[done]] = codes[left[done]].scatter_add_(1, chosen[done, :step], weights)
+            lacking[left[done]] = rest[done]
+            if last:
+                return Code(codes, lacking)
+            left, signals, rest, basis, lower, chosen = (x[active] for x in (left, signals, rest, basis, lower, chosen))
+            active = active[active]
+        best = (rest @ atoms).abs_().argmax(dim=1)
+        new, known = rows[best], basis[:, :step]
+        for again in range(2):
             # A row times a matrix takes a fourth of the time of a matrix times a column.
             along = new[:, None] @ known.mT
-            new = new - (along @ known)[:, 0]
-            upper[:, :step, step] += along[:, 0] * active
-            length = new.norm(dim=1, keepdim=True)
+            new -= (along @ known)[:, 0]
+            lower[:, step, :step] = along[:, 0] + lower[:, step, :step] if again else along[:, 0]
+            length = new.norm(dim=1)
             if ((length > KEPT) | ~active).all():
                 break
         # Whoever is done gets a direction of no length, and a 1 on the diagonal, so that its code is 0 there.
-        basis[:, step] = torch.where(active, new / length, 0)
-        upper[:, step, step] = torch.where(active, length, 1)[:, 0]
-        rest = rest - basis[:, step] * (basis[:, step] * rest).sum(dim=1, keepdim=True)
+        direction = new.div_(torch.where(active, length, torch.inf)[:, None])
+        chosen[:, step], basis[:, step] = best, direction
+        lower[:, step, step] = torch.where(active, length, 1)
+        rest = rest - direction * (direction * rest).sum(dim=1, keepdim=True)
         step += 1
-    along = basis[:, :step] @ signals[..., None]
-    weights: Tensor = torch.linalg.solve_triangular(upper[:, :step, :step], along, upper=True)[..., 0]
-    codes = signals.new_zeros(count, atoms.shape[1]).scatter_add_(1, chosen[:, :step], weights)
-    return Code(codes, rest)
+
+
+def _least_squares(basis: Tensor, lower: Tensor, signals: Tensor) -> Tensor:
+    """Give the weights of the atoms `lower @ basis`, (n, k, size), whose sum is nearest to each signal: (n, k)."""
+    along = basis @ signals[..., None]
+    weights: Tensor = torch.linalg.solve_triangular(lower.mT, along, upper=True)[..., 0]
+    return weights
 
 
 def choose_by_sparsity(
