@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from fusebench.bench.engine.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from fusebench.datasets.cases import Progress
@@ -137,7 +136,6 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     debug = "--debug" in sys.argv[1:]
     warnings.showwarning = _warn
-    keep_freed_memory()
     try:
         code = commands(arguments, standalone_mode=False)
         if code == 130:  # what Typer makes of a KeyboardInterrupt

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 from fusebench.bench.engine.deadline import GRACE
-from fusebench.bench.engine.heap import keep_freed_memory
 from fusebench.bench.engine.work import Outcome, Task, failed, work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -178,7 +177,6 @@ def _start(parent: int) -> None:
     """Prepare a worker process: Ctrl-C and stdout are its parent's, and when its parent ends, it ends too."""
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_freed_memory()
     torch.set_num_threads(1)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
