@@ -34,6 +34,9 @@ class Fuser(Protocol):
     `colour`
         True for a fuser of colour images: its sources and its result have shape (N, 3, H, W), sRGB in [0, 1]. The
         channels of a grey source are equal. What is scored by grey levels is the luma of its result.
+    `slow`
+        True where fusing a pair takes longer than scoring it. A run hands such a fuser out by itself, so that the other
+        processes need not wait for one that has several of them.
     `drift`
         Where the 8-bit image depends on the processor: the largest change of a score that this makes, relative to the
         score or to 0.001.

@@ -127,8 +127,9 @@ def _rows(
 ) -> Iterator[tuple[tuple[Entry, ...], tuple[Row, ...]]]:
     """Give each (fuser, pair) once, in the order of the tables, with the metrics of every table it stands in.
 
-    A task has pairs of one kind and size, at most `most`, and fewer where they are large. The classical fusers, which
-    cost less than the metrics do, share a task; any other fuser has one of its own, so that work is spread evenly.
+    A task has pairs of one kind and size, at most `most`, and fewer where they are large. The classical fusers that are
+    not `slow` share a task, and any other fuser has one of its own. The shared tasks of all pairs come first: they are
+    long, and what comes last is to be short, so that no process is left alone with the end.
     """
     wanted = _wanted(suite)
     classical = {cls.name for cls in CLASSICAL}
@@ -137,11 +138,12 @@ def _rows(
         for entry in table.entries:
             groups.setdefault((entry.kind, seen[entry.kind, entry.name].size), []).append(entry)
         _, read = part(table.fusers)
-        cheap = [fuser for fuser in table.fusers if fuser in read or fuser.name in classical]
+        shared = {fuser for fuser in table.fusers if fuser.name in classical and not getattr(fuser, "slow", False)}
+        cheap = [fuser for fuser in table.fusers if fuser in read or fuser in shared]
         clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
-        for (_, (height, width)), group in groups.items():
+        for cluster, ((_, (height, width)), group) in product(clusters, groups.items()):
             step = max(1, min(most, BATCH_PIXELS // (height * width)))
-            for start, cluster in product(range(0, len(group), step), clusters):
+            for start in range(0, len(group), step):
                 yield from _alike(cluster, group[start : start + step], wanted)
 
 

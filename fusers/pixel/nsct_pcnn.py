@@ -32,6 +32,7 @@ class NSCTPCNN(NonsubsampledContourletTransform):
     name: ClassVar[str] = "nsct-pcnn"
     reference: ClassVar[str] = "Qu et al. 2008"
     title: ClassVar[str] = "NSCT-PCNN"
+    slow: ClassVar[bool] = True
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

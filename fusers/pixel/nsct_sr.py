@@ -30,6 +30,7 @@ class NSCTSR(NonsubsampledContourletTransform):
     name: ClassVar[str] = "nsct-sr"
     reference: ClassVar[str] = "Liu, Liu, Wang 2015"
     title: ClassVar[str] = "NSCT-SR"
+    slow: ClassVar[bool] = True
     weights_sha256: ClassVar[str] = SHA256
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class NSSTMSMGPCNN(ShearletTransform):
     name: ClassVar[str] = "nsst-msmg-pcnn"
     reference: ClassVar[str] = "Tan et al. 2020"
     title: ClassVar[str] = "NSST-MSMG-PCNN"
+    slow: ClassVar[bool] = True
     directions: tuple[int, ...] = (4, 4, 3, 3)
     sizes: tuple[int, ...] = (32, 32, 16, 16)
 

@@ -30,6 +30,7 @@ class NSSTPAPCNN(ShearletTransform):
     name: ClassVar[str] = "nsst-papcnn"
     reference: ClassVar[str] = "Yin et al. 2018"
     title: ClassVar[str] = "NSST-PAPCNN"
+    slow: ClassVar[bool] = True
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse each pair (a[n], b[n])."""

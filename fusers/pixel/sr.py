@@ -27,6 +27,7 @@ class SR:
     name: ClassVar[str] = "sr"
     reference: ClassVar[str] = "Yang, Li 2010"
     title: ClassVar[str] = "SR"
+    slow: ClassVar[bool] = True
     weights_sha256: ClassVar[str] = SHA256
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

@@ -29,8 +29,10 @@ from fusebench.datasets.pair import Entry, Pair
 from fusebench.datasets.reading import Reading, parse_windows
 from fusebench.fusers.base import label
 from fusebench.fusers.catalogue import COLOUR, FUSERS, TRIVIAL, named
+from fusebench.fusers.feature.gff import GFF
 from fusebench.fusers.neural.vgg16 import VGG16LBFGS, Trace
 from fusebench.fusers.neural.vgg16_weights import LAYERS
+from fusebench.fusers.pixel.sr import SR
 from fusebench.fusers.pixel.trivial import Average, Maximum
 from fusebench.fusers.pixel.wavelet import Wavelet
 from fusebench.metrics import chroma, uptake
@@ -233,6 +235,19 @@ def test_a_pair_too_small_for_a_fuser_is_named_before_the_work(tmp_path: Path) -
     assert Counting.batches == []
 
 
+def test_a_slow_fuser_is_handed_out_by_itself_after_what_fusers_share() -> None:
+    suite = {"t": Table("x", (Average(), SR(), GFF(), Counting()), (entry("p"), entry("qq")), (SF,))}
+    tasks = make_plan(suite, read_pairs(suite, lambda *_: None), "cpu", None).tasks
+    assert [(task.entries[0].name, [label(row.fuser) for row in task.rows]) for task in tasks] == [
+        ("p", ["average", "gff"]),
+        ("qq", ["average", "gff"]),
+        ("p", ["sr"]),
+        ("qq", ["sr"]),
+        ("p", ["counting"]),
+        ("qq", ["counting"]),
+    ]
+
+
 def test_pairs_of_one_size_share_a_batch_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = (entry("p"), entry("qq", (8, 6)), entry("rrr"), entry("ssss"))
     suite = {
@@ -247,8 +262,8 @@ def test_pairs_of_one_size_share_a_batch_on_a_gpu(monkeypatch: pytest.MonkeyPatc
         (["p"], ["average"]),
         (["p"], ["counting"]),
         (["rrr", "ssss"], ["average"]),
-        (["rrr", "ssss"], ["counting"]),
         (["qq"], ["average"]),
+        (["rrr", "ssss"], ["counting"]),
         (["qq"], ["counting"]),
     ]
     # So do pairs whose batch would be too large.

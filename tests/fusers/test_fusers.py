@@ -23,7 +23,7 @@ from fusebench.fusers.pixel.wavelet import Wavelet
 # Short runs: the contract does not depend on how long a method iterates, or in how many bands.
 SHORT: list[Fuser] = [
     VGG16LBFGS(rounds=1, iterations=2),
-    CSR(iterations=20),
+    CSR(iterations=5),
     NSCTPCNN(directions=(2,)),
     NSSTPAPCNN(directions=(2,), sizes=(8,)),
     NSSTMSMGPCNN(directions=(2,), sizes=(8,)),
