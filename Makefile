@@ -73,7 +73,7 @@ field: .venv      ## rank every method on twenty pairs of CT and MRI in DATA=DIR
 	.venv/bin/fusebench bench field --data "$(DATA)" --kinds CT-MRI --pairs 20 --metrics $(SHOWN) --out build/field
 	.venv/bin/python tools/readme.py field build/field docs/field.md
 
-grid: .venv       ## every transform with every rule on five pairs of CT and MRI in DATA=DIR, docs/grid.md; 10 minutes on 2 cores
+grid: .venv       ## every transform with every rule on five pairs of CT and MRI in DATA=DIR, docs/grid.md; 5 minutes on 2 cores
 	.venv/bin/fusebench bench grid --data "$(DATA)" --kinds CT-MRI --pairs 5 --metrics Q_ABF,VIFF,Q_W,SSIM,SF --maps none --out build/grid
 	.venv/bin/python tools/readme.py grid build/grid docs/grid.md
 
