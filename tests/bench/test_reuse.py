@@ -105,18 +105,14 @@ def test_a_new_metric_scores_the_images_that_are_there(tmp_path: Path, write: Ca
     assert scores(tmp_path / "out").count(b",MI,") == 4
 
 
-def test_an_interrupted_run_is_ended_with_other_metrics(
-    tmp_path: Path, write: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+def test_an_interrupted_run_is_ended_with_other_metrics(tmp_path: Path) -> None:
+    def interrupt(text: str, done: int, _: int) -> None:
+        if text.startswith("average") and done == 1:
+            raise KeyboardInterrupt
 
-    mine = write("mymethods", HEAD, FUSER)
     of = suite(Average(), pairs="pqr")
-    with monkeypatch.context() as patched:
-        patched.setattr(mine.Mine, "__call__", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run.run(suite(Average(), mine.Mine(), metrics=(SF, MI), pairs="pqr"), tmp_path / "out", name="x")
+    with pytest.raises(KeyboardInterrupt):
+        run.run(suite(Average(), metrics=(SF, MI), pairs="pqr"), tmp_path / "out", name="x", progress=interrupt)
     assert run.run(of, tmp_path / "out", name="x") == (3, 1, ())  # of two pairs nothing was done
     run.run(of, tmp_path / "fresh", name="x")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
