@@ -219,13 +219,12 @@ def _information(x: Tensor, y: Tensor, counting: str) -> Map:
     height, width = x.shape[1:]
     open_ = (~alike & ~flat_x & ~flat_y).nonzero()
     steps = torch.tensor([i * width + j for j in range(3) for i in range(3)], device=x.device).unsqueeze(1)
+    # Each in one row, once: the coefficients of a transform do not lie row by row. One image stands for all.
+    features = [(feature.flatten(), height * width if len(feature) > 1 else 0) for feature in (x, y)]
     for portion in torch.split(open_, PORTION if x.is_cuda else PORTION_CPU):
         image, row, column = portion.unbind(1)
-        windows = []
-        for feature in (x, y):
-            first = image * height * width if len(feature) > 1 else 0
-            places = (first + row * width + column + steps).view(-1)
-            windows.append(feature.flatten().index_select(0, places).view(9, -1))
+        places = row * width + column + steps
+        windows = (values.index_select(0, (places + image * apart).view(-1)).view(9, -1) for values, apart in features)
         score[image, row, column] = _window_information(*windows)
     if counting == "all":
         return Map(score)

@@ -23,7 +23,6 @@ NOISE_DEVIATIONS = 2
 NOISE_OVERESTIMATE = 1.7  # Kovesi's empirical correction
 WIDTH_CENTRE, WIDTH_SLOPE = 0.5, 10  # a narrow spectrum is no feature
 EPSILON = 1e-4
-LEAST = 2.0**-1022
 
 TILE = 1 << 15  # pixels that are worked on at a time
 THRESHOLD = 0.1  # a pixel of higher phase congruency is a feature
@@ -187,7 +186,7 @@ def phase_congruency(image: Tensor) -> PhaseCongruency:
         for start in range(0, len(energies), rows):
             part = slice(start, start + rows)
             energy, total = _energy([response.flatten(0, 1)[part] for response in responses], thresholds[part, None])
-            congruency = energy / total.clamp(min=LEAST)  # 0 where there is no response
+            congruency = energy / total.clamp(min=torch.finfo(total.dtype).tiny)  # 0 where there is no response
             energies[part] += energy
             amplitude[part] += total
             xx[part] += (x * congruency).square()

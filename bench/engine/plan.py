@@ -132,14 +132,13 @@ def _rows(
     long, and what comes last is to be short, so that no process is left alone with the end.
     """
     wanted = _wanted(suite)
-    classical = {cls.name for cls in CLASSICAL}
+    quick = {cls.name for cls in CLASSICAL if not getattr(cls, "slow", False)}
     for table in suite.values():
         groups: dict[tuple[str, tuple[int, int]], list[Entry]] = {}
         for entry in table.entries:
             groups.setdefault((entry.kind, seen[entry.kind, entry.name].size), []).append(entry)
         _, read = part(table.fusers)
-        shared = {fuser for fuser in table.fusers if fuser.name in classical and not getattr(fuser, "slow", False)}
-        cheap = [fuser for fuser in table.fusers if fuser in read or fuser in shared]
+        cheap = [fuser for fuser in table.fusers if fuser in read or fuser.name in quick]
         clusters = [cheap, *([fuser] for fuser in table.fusers if fuser not in cheap)]
         for cluster, ((_, (height, width)), group) in product(clusters, groups.items()):
             step = max(1, min(most, BATCH_PIXELS // (height * width)))
